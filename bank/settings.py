@@ -1,0 +1,214 @@
+"""Django settings: the only reader of the environment."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from bank.kept_secret import kept_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.smart_cast = False
+
+# --- where it runs ----------------------------------------------------------------------------------------------------
+
+BANK_EMBEDDED = env.bool("BANK_EMBEDDED", default=False)
+VAR_DIR = Path(env.str("BANK_VAR_DIR", default=str(BASE_DIR / "var")))
+BIND_HOST = env.str("BIND_HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=3000)
+DEBUG = env.bool("DEBUG", default=False)
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+EVENT_STORE_KIND = env.str("EVENT_STORE_KIND", default="postgres")
+if EVENT_STORE_KIND not in ("postgres", "in-memory"):
+    raise ImproperlyConfigured(f"EVENT_STORE_KIND is {EVENT_STORE_KIND!r}; it must be postgres or in-memory")
+IN_MEMORY = EVENT_STORE_KIND == "in-memory"
+
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY and (BANK_EMBEDDED or IN_MEMORY):
+    SECRET_KEY = kept_secret(VAR_DIR / "secret_key")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is not set: give the bank a long random one of its own")
+
+# `open` lets everybody do everything: for a bank on one machine, never for one that others can reach.
+API_AUTH = env.str("API_AUTH", default="open" if BANK_EMBEDDED or IN_MEMORY else "token")
+if API_AUTH not in ("open", "token"):
+    raise ImproperlyConfigured(f"API_AUTH is {API_AUTH!r}; it must be open or token")
+if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
+    raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
+
+# --- database ---------------------------------------------------------------------------------------------------------
+
+DB_CONNECT_TIMEOUT_SECONDS = env.int("DB_CONNECT_TIMEOUT_SECONDS", default=2)
+DB_POOL_TIMEOUT_SECONDS = env.int("DB_POOL_TIMEOUT_SECONDS", default=2)
+DB_POOL_MAX_SIZE = env.int("DB_POOL_MAX_SIZE", default=16)
+DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
+DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
+DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=30_000)
+
+
+def _postgres_database() -> dict[str, Any]:
+    """Return Django's settings of the PostgreSQL database that the environment names."""
+    if env.str("DATABASE_URL", default=""):
+        database: dict[str, Any] = dict(env.db_url("DATABASE_URL"))
+    elif env.str("POSTGRES_HOST", default=""):
+        database = {
+            "HOST": env.str("POSTGRES_HOST"),
+            "PORT": env.str("POSTGRES_PORT", default="5432"),
+            "USER": env.str("POSTGRES_USER", default="banking"),
+            "PASSWORD": env.str("POSTGRES_PASSWORD", default=""),
+            "NAME": env.str("POSTGRES_DB", default="banking"),
+        }
+    else:
+        raise ImproperlyConfigured(
+            "no database address: set DATABASE_URL or POSTGRES_HOST, or BANK_EMBEDDED=1 for a bank on this machine"
+        )
+    session_options = (
+        f"-c lock_timeout={DB_LOCK_TIMEOUT_MS} -c statement_timeout={DB_STATEMENT_TIMEOUT_MS} "
+        f"-c idle_in_transaction_session_timeout={DB_IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+    )
+    return database | {
+        "ENGINE": "django.db.backends.postgresql",
+        # 0 gives a connection back to the pool at the end of a request instead of keeping it with its thread.
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": database.get("OPTIONS", {})
+        | {
+            "connect_timeout": DB_CONNECT_TIMEOUT_SECONDS,
+            "application_name": "bank",
+            "options": session_options,
+            "pool": {"min_size": 0, "max_size": DB_POOL_MAX_SIZE, "timeout": DB_POOL_TIMEOUT_SECONDS},
+        },
+    }
+
+
+def _throw_away_database() -> dict[str, Any]:
+    """Return a SQLite database for Django's tables and the read models of a bank that keeps nothing."""
+    directory = env.str("BANK_IN_MEMORY_DIR", default="") or tempfile.mkdtemp(prefix="bank-")
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(Path(directory) / "bank.sqlite3"),
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": "PRAGMA journal_mode=WAL"},
+    }
+
+
+DATABASES = {"default": _throw_away_database() if IN_MEMORY else _postgres_database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- the bank ---------------------------------------------------------------------------------------------------------
+
+SNAPSHOT_EVERY_EVENTS = env.int("SNAPSHOT_EVERY_EVENTS", default=100)
+EXECUTE_MAX_ATTEMPTS = env.int("EXECUTE_MAX_ATTEMPTS", default=100)
+
+
+def _currencies_extra() -> dict[str, int]:
+    """Return the bank's own units and their decimals, given as CURRENCIES_EXTRA=PTS:0,USDC:6."""
+    units: dict[str, int] = {}
+    for entry in env.list("CURRENCIES_EXTRA", default=[]):
+        code, _, exponent = entry.partition(":")
+        if not (code.isascii() and code.isalnum() and code.isupper() and exponent.isdecimal() and int(exponent) <= 18):
+            raise ImproperlyConfigured(f"CURRENCIES_EXTRA holds {entry!r}; each entry is CODE:DECIMALS")
+        units[code] = int(exponent)
+    return units
+
+
+CURRENCIES_EXTRA = _currencies_extra()
+MAX_REQUEST_BYTES = env.int("MAX_REQUEST_BYTES", default=1_048_576)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
+
+# --- projections and Celery -------------------------------------------------------------------------------------------
+
+PROJECTION_BATCH_EVENTS = env.int("PROJECTION_BATCH_EVENTS", default=1_000)
+PROJECTION_SLICE_SECONDS = env.float("PROJECTION_SLICE_SECONDS", default=5.0)
+PROJECTION_TICK_SECONDS = env.float("PROJECTION_TICK_SECONDS", default=1.0)
+PROJECTION_IDLE_SECONDS = env.float("PROJECTION_IDLE_SECONDS", default=0.1)
+
+CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "jobs"
+CELERY_TASK_ROUTES = {"projections.*": {"queue": "projections"}}
+# Every task finds its work in the database, so a message lost with its worker costs nothing.
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BEAT_SCHEDULE = {
+    "advance-projections": {
+        "task": "projections.advance",
+        "schedule": PROJECTION_TICK_SECONDS,
+        "options": {"expires": PROJECTION_TICK_SECONDS},
+    },
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_TIMEZONE = "UTC"
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "bank",
+    "eventstore",
+    "accounts",
+    "transfers",
+    "projections",
+    "rest_framework",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "bank.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "bank.urls"
+WSGI_APPLICATION = "bank.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+# Serves the admin's own files straight from its package: no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+}

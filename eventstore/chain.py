@@ -1,0 +1,99 @@
+"""The hash chain of a stream: whoever alters, drops or reorders an event breaks it for everyone to see."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from eventstore.exceptions import InvalidEventData
+from eventstore.records import JsonObject, NewEvent, RecordedEvent
+
+MAX_WHOLE_NUMBER = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exact."""
+
+MAX_DEPTH = 8
+
+
+def chain_hashes(
+    *, stream_id: str, version: int, previous_hash: bytes, events: Sequence[NewEvent]
+) -> tuple[bytes, ...]:
+    """Return the hash of each of `events`, which follow `version` (whose hash is `previous_hash`, b"" at version 0).
+
+    Raises InvalidEventData for what jsonb would refuse or change.
+    """
+    hashes = []
+    for offset, event in enumerate(events, start=1):
+        previous_hash = event_hash(
+            previous_hash=previous_hash, stream_id=stream_id, version=version + offset, event=event
+        )
+        hashes.append(previous_hash)
+    return tuple(hashes)
+
+
+def event_hash(
+    *, previous_hash: bytes, stream_id: str, version: int, event: NewEvent | RecordedEvent
+) -> bytes:
+    """Return sha256 over the previous hash and the event's canonical JSON: sorted keys, no spaces, UTF-8."""
+    check_json(event.data, path="data")
+    check_json(event.metadata, path="metadata")
+    canonical = orjson.dumps(
+        {
+            "stream_id": stream_id,
+            "version": version,
+            "event_id": str(event.event_id),
+            "event_type": event.event_type,
+            "schema_version": event.schema_version,
+            "data": event.data,
+            "metadata": event.metadata,
+            "occurred_at": canonical_time(event.occurred_at),
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
+    return hashlib.sha256(previous_hash + canonical).digest()
+
+
+def canonical_time(moment: datetime) -> str:
+    """Return UTC with microseconds, PostgreSQL's own resolution: 2026-03-22T10:00:00.000000Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def check_json(document: JsonObject, *, path: str) -> None:
+    """Raise InvalidEventData unless jsonb gives `document` back exactly as it is."""
+    if not isinstance(document, dict):
+        raise InvalidEventData(path=path, problem="not an object")
+    _check_value(document, path, MAX_DEPTH)
+
+
+def _check_value(value: Any, path: str, depth_left: int) -> None:
+    kind = type(value)
+    if kind is str:
+        _check_text(value, path)
+    elif kind is int:
+        if not -MAX_WHOLE_NUMBER <= value <= MAX_WHOLE_NUMBER:
+            raise InvalidEventData(path=path, problem="number beyond 2^53-1")
+    elif value is None or kind is bool:
+        return
+    elif depth_left == 0:
+        raise InvalidEventData(path=path, problem="nested too deeply")
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                raise InvalidEventData(path=path, problem="key is not text")
+            _check_text(key, path)
+            _check_value(item, f"{path}.{key}", depth_left - 1)
+    elif kind in (list, tuple):
+        for item in value:
+            _check_value(item, path, depth_left - 1)
+    else:
+        raise InvalidEventData(path=path, problem=f"{kind.__name__} is not exact in JSON")
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\x00" in text:
+        raise InvalidEventData(path=path, problem="NUL in text")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidEventData(path=path, problem="lone surrogate in text") from None

@@ -1,0 +1,55 @@
+"""The interface of the event store, and the factory that EVENT_STORE_KIND selects."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Protocol
+
+from django.conf import settings
+
+from eventstore.records import (
+    AppendResult,
+    CommandKey,
+    Commit,
+    Loaded,
+    RecordedEvent,
+    StreamRequest,
+)
+
+
+class EventStore(Protocol):
+    """An append-only log of events in streams. Both implementations pass one contract test suite."""
+
+    def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
+        """Write `commits` as if one after another, in one transaction of its own; one result for each, in order.
+
+        Raises InvalidAppend (contract broken, nothing written), StoreUnavailable (nothing written) or OutcomeUnknown.
+        """
+        ...
+
+    def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
+        """Read snapshot and tail of each stream, and the verdict under `command_key`, as of one moment."""
+        ...
+
+    def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:
+        """Return at most `limit` events of one stream after a version, in order."""
+        ...
+
+    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
+        """Return at most `limit` events of the log after a position, in order. Never misses one: position order is commit order."""
+        ...
+
+    def head_position(self) -> int:
+        """Return the position of the last committed event, 0 in an empty log."""
+        ...
+
+
+@cache
+def event_store() -> EventStore:
+    """Return the process's store, of the kind that EVENT_STORE_KIND selects."""
+    if settings.EVENT_STORE_KIND == "in-memory":
+        from eventstore.memory import MemoryEventStore
+
+        return MemoryEventStore()
+    from eventstore.postgres import PostgresEventStore
+
+    return PostgresEventStore()

@@ -1,0 +1,1 @@
+"""The query side: read models and what keeps them up to date."""

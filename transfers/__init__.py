@@ -1,0 +1,1 @@
+"""The command side of transfers between accounts."""
