@@ -1,5 +1,7 @@
 """What can go wrong between a caller and the event store."""
 
+from eventstore.records import Outcome
+
 
 class EventStoreError(Exception):
     """Base of every error of the event store; `code` is stable and machine-readable."""
@@ -68,3 +70,16 @@ class AppendInsideTransaction(InvalidAppend):
     code = "append_inside_transaction"
 
 
+
+
+class CommandRefused(EventStoreError):
+    """A command met a business rule and was refused; `outcome` is the verdict, perhaps a replayed one.
+
+    `outcome.result` is `{"code": <stable code>, "fields": {…}}`.
+    """
+
+    code = "command_refused"
+
+    def __init__(self, *, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome

@@ -1,0 +1,14 @@
+"""Integration tests share one committed database: appends need a transaction of their own, so nothing is rolled back."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+
+@pytest.fixture(autouse=True)
+def committed_database(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """Let the test use the database for real: every statement commits, and ids are fresh instead of tables empty."""
+    with django_db_blocker.unblock():
+        yield
+        connection.close()
