@@ -45,8 +45,6 @@ if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
 # --- database ---------------------------------------------------------------------------------------------------------
 
 DB_CONNECT_TIMEOUT_SECONDS = env.int("DB_CONNECT_TIMEOUT_SECONDS", default=2)
-DB_POOL_TIMEOUT_SECONDS = env.int("DB_POOL_TIMEOUT_SECONDS", default=2)
-DB_POOL_MAX_SIZE = env.int("DB_POOL_MAX_SIZE", default=16)
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
 DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=30_000)
@@ -74,14 +72,13 @@ def _postgres_database() -> dict[str, Any]:
     )
     return database | {
         "ENGINE": "django.db.backends.postgresql",
-        # 0 gives a connection back to the pool at the end of a request instead of keeping it with its thread.
-        "CONN_MAX_AGE": 0,
+        # Each thread keeps its connection. A pool would make every request of an outage wait for its time-out.
+        "CONN_MAX_AGE": None,
         "OPTIONS": database.get("OPTIONS", {})
         | {
             "connect_timeout": DB_CONNECT_TIMEOUT_SECONDS,
             "application_name": "bank",
             "options": session_options,
-            "pool": {"min_size": 0, "max_size": DB_POOL_MAX_SIZE, "timeout": DB_POOL_TIMEOUT_SECONDS},
         },
     }
 

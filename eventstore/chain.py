@@ -32,9 +32,7 @@ def chain_hashes(
     return tuple(hashes)
 
 
-def event_hash(
-    *, previous_hash: bytes, stream_id: str, version: int, event: NewEvent | RecordedEvent
-) -> bytes:
+def event_hash(*, previous_hash: bytes, stream_id: str, version: int, event: NewEvent | RecordedEvent) -> bytes:
     """Return sha256 over the previous hash and the event's canonical JSON: sorted keys, no spaces, UTF-8."""
     check_json(event.data, path="data")
     check_json(event.metadata, path="metadata")

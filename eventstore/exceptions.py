@@ -70,8 +70,6 @@ class AppendInsideTransaction(InvalidAppend):
     code = "append_inside_transaction"
 
 
-
-
 class CommandRefused(EventStoreError):
     """A command met a business rule and was refused; `outcome` is the verdict, perhaps a replayed one.
 

@@ -1,0 +1,45 @@
+"""What a caller of `append` owes the store, whatever the log holds."""
+
+from collections.abc import Sequence
+
+from eventstore.chain import check_json
+from eventstore.exceptions import InvalidAppend
+from eventstore.records import Commit, StreamAppend
+
+HASH_BYTES = 32
+
+
+def check_commits(commits: Sequence[Commit]) -> None:
+    """Raise InvalidAppend (InvalidEventData for a document that jsonb would refuse or change) for a broken contract."""
+    for commit in commits:
+        _check_commit(commit)
+
+
+def _check_commit(commit: Commit) -> None:
+    versions = {stream.stream_id: stream.expected_version + len(stream.events) for stream in commit.streams}
+    if not versions:
+        raise InvalidAppend("a commit needs at least one stream")
+    if len(versions) < len(commit.streams):
+        raise InvalidAppend("a stream is twice in one commit")
+    for stream in commit.streams:
+        _check_stream(stream)
+    if len({snapshot.stream_id for snapshot in commit.snapshots}) < len(commit.snapshots):
+        raise InvalidAppend("a stream has two snapshots in one commit")
+    for snapshot in commit.snapshots:
+        if not snapshot.version or versions.get(snapshot.stream_id) != snapshot.version:
+            raise InvalidAppend(f"snapshot of {snapshot.stream_id} is not at the commit's version of the stream")
+        check_json(snapshot.state, path="state")
+    if commit.command:
+        check_json(commit.command.result, path="result")
+
+
+def _check_stream(stream: StreamAppend) -> None:
+    if stream.expected_version < 0:
+        raise InvalidAppend(f"expected version of {stream.stream_id} is below 0")
+    if len(stream.hashes) != len(stream.events) or any(len(link) != HASH_BYTES for link in stream.hashes):
+        raise InvalidAppend(f"{stream.stream_id} needs one hash of {HASH_BYTES} bytes for each event")
+    for event in stream.events:
+        if event.occurred_at.utcoffset() is None:
+            raise InvalidAppend(f"occurred_at of {event.event_id} has no time zone")
+        check_json(event.data, path="data")
+        check_json(event.metadata, path="metadata")

@@ -1,0 +1,233 @@
+"""The event store in pure Python: for tests, and for a look around with no database at all."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from threading import Lock
+from typing import Any
+
+import orjson
+
+from eventstore.chain import check_json
+from eventstore.exceptions import InvalidAppend
+from eventstore.records import (
+    MAX_UNSEEN_EVENTS,
+    Appended,
+    AppendResult,
+    CommandKey,
+    CommandRecord,
+    Commit,
+    Conflict,
+    Duplicate,
+    JsonObject,
+    Loaded,
+    LoadedStream,
+    RecordedEvent,
+    Snapshot,
+    StreamAppend,
+    StreamRequest,
+)
+
+HASH_BYTES = 32
+
+
+class MemoryEventStore:
+    """A log that lives and dies with its process; see `eventstore.store.EventStore` for what each method promises.
+
+    One lock serialises everything, as the advisory lock does in the database: position order is commit order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._log: list[RecordedEvent] = []
+        self._streams: dict[str, list[RecordedEvent]] = {}
+        self._commands: dict[CommandKey, CommandRecord] = {}
+        self._snapshots: dict[tuple[str, int], Snapshot] = {}
+
+    def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
+        for commit in commits:
+            _check_commit(commit)
+        with self._lock, ExitStack() as undo:
+            recorded_at = datetime.now(UTC)
+            results = [self._append_one(commit, recorded_at, undo) for commit in commits]
+            # Reached only if no commit broke the contract: from here on there is nothing to take back.
+            undo.pop_all()
+            return results
+
+    def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
+        with self._lock:
+            command = self._commands.get(command_key) if command_key else None
+            return Loaded(
+                streams={request.stream_id: self._load_stream(request) for request in streams},
+                command=_fresh_command(command) if command else None,
+            )
+
+    def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:
+        with self._lock:
+            return self._events_after(stream_id, after_version, limit)
+
+    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
+        with self._lock:
+            return [_fresh_event(event) for event in self._log[after_position : after_position + limit]]
+
+    def head_position(self) -> int:
+        with self._lock:
+            return len(self._log)
+
+    def _append_one(self, commit: Commit, recorded_at: datetime, undo: ExitStack) -> AppendResult:
+        if commit.command and (earlier := self._commands.get(commit.command.key)):
+            return Duplicate(command=_fresh_command(earlier))
+        if any(stream.expected_version != self._version(stream.stream_id) for stream in commit.streams):
+            return self._conflict(commit)
+        return self._write(commit, recorded_at, undo)
+
+    def _conflict(self, commit: Commit) -> Conflict:
+        unseen: dict[str, tuple[RecordedEvent, ...]] = {}
+        room = MAX_UNSEEN_EVENTS
+        for stream in commit.streams:
+            # Whoever expected a new stream folded nothing yet: it has to load the stream anyway, snapshot first.
+            if stream.expected_version > 0 and room:
+                events = self._events_after(stream.stream_id, stream.expected_version, room)
+                room -= len(events)
+                if events:
+                    unseen[stream.stream_id] = tuple(events)
+        actual_versions = {stream.stream_id: self._version(stream.stream_id) for stream in commit.streams}
+        return Conflict(actual_versions=actual_versions, unseen=unseen)
+
+    def _write(self, commit: Commit, recorded_at: datetime, undo: ExitStack) -> Appended:
+        head = len(self._log)
+        for stream in commit.streams:
+            self._write_events(stream, recorded_at, undo)
+        written = len(self._log) > head
+        appended = Appended(
+            versions={stream.stream_id: self._version(stream.stream_id) for stream in commit.streams},
+            first_position=head + 1 if written else None,
+            last_position=len(self._log) if written else None,
+            recorded_at=recorded_at,
+        )
+        self._write_command(commit, appended, undo)
+        for snapshot in commit.snapshots:
+            self._write_snapshot(snapshot, undo)
+        return appended
+
+    def _write_events(self, stream: StreamAppend, recorded_at: datetime, undo: ExitStack) -> None:
+        kept = self._streams.setdefault(stream.stream_id, [])
+        _check_times(stream, kept[-1] if kept else None)
+        events = _recorded(stream, position=len(self._log), recorded_at=recorded_at)
+        for log in (kept, self._log):
+            undo.callback(log.__delitem__, slice(len(log), None))
+            log.extend(events)
+
+    def _write_command(self, commit: Commit, appended: Appended, undo: ExitStack) -> None:
+        if commit.command is None:
+            return
+        self._commands[commit.command.key] = CommandRecord(
+            key=commit.command.key,
+            fingerprint=commit.command.fingerprint,
+            result=_through_json(commit.command.result),
+            refused=commit.command.refused,
+            first_position=appended.first_position,
+            last_position=appended.last_position,
+            recorded_at=appended.recorded_at,
+        )
+        undo.callback(self._commands.pop, commit.command.key)
+
+    def _write_snapshot(self, snapshot: Snapshot, undo: ExitStack) -> None:
+        key = (snapshot.stream_id, snapshot.schema_version)
+        earlier = self._snapshots.get(key)
+        if earlier is None:
+            undo.callback(self._snapshots.pop, key)
+        elif earlier.version >= snapshot.version:
+            return
+        else:
+            undo.callback(self._snapshots.__setitem__, key, earlier)
+        self._snapshots[key] = _fresh_snapshot(snapshot)
+
+    def _version(self, stream_id: str) -> int:
+        return len(self._streams.get(stream_id, ()))
+
+    def _events_after(self, stream_id: str, version: int, limit: int) -> list[RecordedEvent]:
+        return [_fresh_event(event) for event in self._streams.get(stream_id, [])[version : version + limit]]
+
+    def _load_stream(self, request: StreamRequest) -> LoadedStream:
+        snapshot = self._snapshots.get((request.stream_id, request.snapshot_schema_version))
+        version = snapshot.version if snapshot else 0
+        return LoadedStream(
+            stream_id=request.stream_id,
+            snapshot=_fresh_snapshot(snapshot) if snapshot else None,
+            tail=tuple(self._events_after(request.stream_id, version, self._version(request.stream_id))),
+        )
+
+
+def _check_commit(commit: Commit) -> None:
+    """Raise InvalidAppend for what is wrong with `commit` whatever the log holds."""
+    versions = {stream.stream_id: stream.expected_version + len(stream.events) for stream in commit.streams}
+    if len(versions) < len(commit.streams):
+        raise InvalidAppend("a stream is twice in one commit")
+    for stream in commit.streams:
+        _check_stream(stream)
+    for snapshot in commit.snapshots:
+        if versions.get(snapshot.stream_id) != snapshot.version:
+            raise InvalidAppend(f"snapshot of {snapshot.stream_id} is not at the commit's version of the stream")
+        check_json(snapshot.state, path="state")
+    if commit.command:
+        check_json(commit.command.result, path="result")
+
+
+def _check_stream(stream: StreamAppend) -> None:
+    if stream.expected_version < 0:
+        raise InvalidAppend(f"expected version of {stream.stream_id} is below 0")
+    if len(stream.hashes) != len(stream.events) or any(len(link) != HASH_BYTES for link in stream.hashes):
+        raise InvalidAppend(f"{stream.stream_id} needs one hash of {HASH_BYTES} bytes for each event")
+    for event in stream.events:
+        if event.occurred_at.utcoffset() is None:
+            raise InvalidAppend(f"occurred_at of {event.event_id} has no time zone")
+        check_json(event.data, path="data")
+        check_json(event.metadata, path="metadata")
+
+
+def _check_times(stream: StreamAppend, head: RecordedEvent | None) -> None:
+    times = [event.occurred_at for event in (head, *stream.events) if event]
+    if any(later < earlier for earlier, later in pairwise(times)):
+        raise InvalidAppend(f"an event of {stream.stream_id} occurred before the one that it follows")
+
+
+def _recorded(stream: StreamAppend, *, position: int, recorded_at: datetime) -> list[RecordedEvent]:
+    """Return the events of `stream` as they stand in a log whose head is `position`."""
+    return [
+        RecordedEvent(
+            event_id=event.event_id,
+            stream_id=stream.stream_id,
+            version=stream.expected_version + offset,
+            position=position + offset,
+            event_type=event.event_type,
+            schema_version=event.schema_version,
+            data=_through_json(event.data),
+            metadata=_through_json(event.metadata),
+            occurred_at=event.occurred_at.astimezone(UTC),
+            recorded_at=recorded_at,
+            hash=link,
+        )
+        for offset, (event, link) in enumerate(zip(stream.events, stream.hashes, strict=True), start=1)
+    ]
+
+
+# What comes in and what goes out is a copy, so that no caller can change the log through a document he holds.
+
+
+def _through_json(document: JsonObject) -> Any:
+    return orjson.loads(orjson.dumps(document))
+
+
+def _fresh_event(event: RecordedEvent) -> RecordedEvent:
+    return replace(event, data=_through_json(event.data), metadata=_through_json(event.metadata))
+
+
+def _fresh_snapshot(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, state=_through_json(snapshot.state), occurred_at=snapshot.occurred_at.astimezone(UTC))
+
+
+def _fresh_command(command: CommandRecord) -> CommandRecord:
+    return replace(command, result=_through_json(command.result))

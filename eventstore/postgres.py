@@ -1,0 +1,100 @@
+"""The event store in PostgreSQL: each call is one round trip with one prepared statement."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import django.db
+import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from eventstore.append_contract import check_commits
+from eventstore.exceptions import AppendInsideTransaction, InvalidAppend, OutcomeUnknown, StoreUnavailable
+from eventstore.postgres_rows import Row, append_parameters, append_result, loaded, recorded_event
+from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
+from eventstore.statements import statement
+
+# Classes of SQLSTATE. 08 connection, 53 resources, 55P03 lock_timeout, 57 shutdown and statement_timeout.
+UNAVAILABLE_STATES = ("08", "53", "55P03", "57")
+# 22 data exception, 23 constraint violation, BK the bank's own: the caller of `append` broke its contract.
+INVALID_STATES = ("22", "23", "BK")
+
+
+class PostgresEventStore:
+    """See `eventstore.store.EventStore` for what each method promises."""
+
+    def __init__(self, *, using: str = "default") -> None:
+        self._using = using
+
+    def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
+        if not commits:
+            return []
+        check_commits(commits)
+        connection = connections[self._using]
+        # Inside somebody's transaction the log's lock would be held until that one commits.
+        if connection.in_atomic_block or not connection.get_autocommit():
+            raise AppendInsideTransaction("append is a transaction of its own")
+        rows = self._run("append_events", append_parameters(commits), writes=True)
+        return [append_result(commit, row) for commit, row in zip(commits, rows, strict=True)]
+
+    def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
+        parameters = {
+            "stream_ids": [request.stream_id for request in streams],
+            "snapshot_schemas": [request.snapshot_schema_version for request in streams],
+            "command_scope": command_key.scope if command_key else None,
+            "command_key": command_key.key if command_key else None,
+        }
+        return loaded(streams, command_key, self._run("load_streams", parameters))
+
+    def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:
+        parameters = {"stream_id": stream_id, "after_version": after_version, "limit": limit}
+        return [recorded_event(row) for row in self._run("read_stream", parameters)]
+
+    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
+        parameters = {"after_position": after_position, "limit": limit}
+        return [recorded_event(row) for row in self._run("read_all", parameters)]
+
+    def head_position(self) -> int:
+        [[position]] = self._run("head_position", {})
+        return int(position)
+
+    def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
+        """Run one statement; a read whose connection was found dead is tried once more, on a new one.
+
+        A connection that breaks under a write leaves open whether the write was done: that is for the caller to know.
+        """
+        connection = connections[self._using]
+        for may_retry in (not writes and not connection.in_atomic_block, False):
+            try:
+                return _execute(connection, stem, parameters)
+            except (psycopg.Error, django.db.Error) as error:
+                was_lost = _discard_if_lost(connection)
+                if was_lost and may_retry:
+                    continue
+                raise _translated(error, was_lost=was_lost, writes=writes) from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _execute(connection: BaseDatabaseWrapper, stem: str, parameters: Mapping[str, Any]) -> list[Row]:
+    # Below Django's cursor, which would neither prepare the statement nor keep its parameters apart from it.
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(statement(stem), parameters, prepare=True).fetchall()
+
+
+def _discard_if_lost(connection: BaseDatabaseWrapper) -> bool:
+    if connection.connection is None or not connection.connection.closed:
+        return False
+    connection.close()
+    return True
+
+
+def _translated(error: Exception, *, was_lost: bool, writes: bool) -> Exception:
+    state = getattr(error, "sqlstate", None) or ""
+    if was_lost and writes:
+        return OutcomeUnknown("the connection broke during the append")
+    if was_lost or isinstance(error, django.db.OperationalError) or state.startswith(UNAVAILABLE_STATES):
+        return StoreUnavailable(str(error))
+    if writes and (isinstance(error, psycopg.DataError) or state.startswith(INVALID_STATES)):
+        return InvalidAppend(str(error))
+    return error
