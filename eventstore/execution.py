@@ -225,10 +225,15 @@ def _commit(
         for stream in streams
         if _snapshot_is_due(states[stream.stream_id], appends[stream.stream_id])
     )
-    command = context.key and NewCommand(
+    return Commit(streams=tuple(appends.values()), command=_new_command(decision, context), snapshots=tuple(snapshots))
+
+
+def _new_command(decision: Decision, context: CommandContext) -> NewCommand | None:
+    if context.key is None:
+        return None
+    return NewCommand(
         key=context.key, fingerprint=context.fingerprint, result=decision.result, refused=decision.refused
     )
-    return Commit(streams=tuple(appends.values()), command=command, snapshots=tuple(snapshots))
 
 
 def _stream_append(

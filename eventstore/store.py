@@ -35,7 +35,10 @@ class EventStore(Protocol):
         ...
 
     def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
-        """Return at most `limit` events of the log after a position, in order. Never misses one: position order is commit order."""
+        """Return at most `limit` events of the log after a position, in order.
+
+        A reader that goes on from the last position it saw misses none: position order is commit order.
+        """
         ...
 
     def head_position(self) -> int:

@@ -11,5 +11,4 @@ class Migration(migrations.Migration):
     """The first shape of the event store."""
 
     initial = True
-    dependencies: list[tuple[str, str]] = []
     operations = [PostgresSQL(Path(__file__).with_suffix(".sql").read_text())]
