@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from eventstore.chain import check_json
+from eventstore.append_contract import check_commits
 from eventstore.exceptions import InvalidAppend
 from eventstore.records import (
     MAX_UNSEEN_EVENTS,
@@ -30,8 +30,6 @@ from eventstore.records import (
     StreamRequest,
 )
 
-HASH_BYTES = 32
-
 
 class MemoryEventStore:
     """A log that lives and dies with its process; see `eventstore.store.EventStore` for what each method promises.
@@ -47,8 +45,7 @@ class MemoryEventStore:
         self._snapshots: dict[tuple[str, int], Snapshot] = {}
 
     def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
-        for commit in commits:
-            _check_commit(commit)
+        check_commits(commits)
         with self._lock, ExitStack() as undo:
             recorded_at = datetime.now(UTC)
             results = [self._append_one(commit, recorded_at, undo) for commit in commits]
@@ -159,33 +156,6 @@ class MemoryEventStore:
             snapshot=_fresh_snapshot(snapshot) if snapshot else None,
             tail=tuple(self._events_after(request.stream_id, version, self._version(request.stream_id))),
         )
-
-
-def _check_commit(commit: Commit) -> None:
-    """Raise InvalidAppend for what is wrong with `commit` whatever the log holds."""
-    versions = {stream.stream_id: stream.expected_version + len(stream.events) for stream in commit.streams}
-    if len(versions) < len(commit.streams):
-        raise InvalidAppend("a stream is twice in one commit")
-    for stream in commit.streams:
-        _check_stream(stream)
-    for snapshot in commit.snapshots:
-        if versions.get(snapshot.stream_id) != snapshot.version:
-            raise InvalidAppend(f"snapshot of {snapshot.stream_id} is not at the commit's version of the stream")
-        check_json(snapshot.state, path="state")
-    if commit.command:
-        check_json(commit.command.result, path="result")
-
-
-def _check_stream(stream: StreamAppend) -> None:
-    if stream.expected_version < 0:
-        raise InvalidAppend(f"expected version of {stream.stream_id} is below 0")
-    if len(stream.hashes) != len(stream.events) or any(len(link) != HASH_BYTES for link in stream.hashes):
-        raise InvalidAppend(f"{stream.stream_id} needs one hash of {HASH_BYTES} bytes for each event")
-    for event in stream.events:
-        if event.occurred_at.utcoffset() is None:
-            raise InvalidAppend(f"occurred_at of {event.event_id} has no time zone")
-        check_json(event.data, path="data")
-        check_json(event.metadata, path="metadata")
 
 
 def _check_times(stream: StreamAppend, head: RecordedEvent | None) -> None:

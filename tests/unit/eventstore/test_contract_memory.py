@@ -1,0 +1,19 @@
+"""The contract of the event store, kept by the one in memory."""
+
+import pytest
+
+from eventstore.memory import MemoryEventStore
+from eventstore.store import EventStore
+from tests.eventstore_contract import EventStoreContract
+
+
+class TestMemoryEventStore(EventStoreContract):
+    """The whole contract, in memory."""
+
+    @pytest.fixture
+    def store(self) -> EventStore:
+        return MemoryEventStore()
+
+    def test_a_log_begins_empty(self, store: EventStore):
+        assert store.head_position() == 0
+        assert store.read_all(after_position=0, limit=10) == []
