@@ -135,10 +135,14 @@ DECLARE
     log_lock     CONSTANT bigint := 4711001;
     commit_count CONSTANT integer := cardinality(command_scopes);
     stream_count CONSTANT integer := cardinality(stream_ids);
+    has_commands CONSTANT boolean := array_remove(command_scopes, NULL) <> '{}';
+    has_snapshots CONSTANT boolean := array_remove(snapshot_schemas, NULL) <> '{}';
     head         bigint;
     written_at   timestamptz;
     is_free      boolean;
     is_expected  boolean;
+    first_positions bigint[];
+    last_positions  bigint[];
     stream_from  integer := 1;
     stream_to    integer;
     event_from   integer := 1;
@@ -152,19 +156,22 @@ BEGIN
     END IF;
 
     -- Is every key new, also within this call?
-    SELECT NOT EXISTS (
+    is_free := NOT EXISTS (
         SELECT 1
         FROM unnest(command_scopes, command_keys) AS wanted (scope, key)
         CROSS JOIN LATERAL (
             SELECT 1 FROM commands AS c WHERE c.scope = wanted.scope AND c.key = wanted.key LIMIT 1
         ) AS stored
-    ) AND NOT EXISTS (
-        SELECT 1
-        FROM unnest(command_scopes, command_keys) AS wanted (scope, key)
-        WHERE wanted.scope IS NOT NULL
-        GROUP BY wanted.scope, wanted.key
-        HAVING count(*) > 1
-    ) INTO is_free;
+    );
+    IF is_free AND commit_count > 1 THEN
+        is_free := NOT EXISTS (
+            SELECT 1
+            FROM unnest(command_scopes, command_keys) AS wanted (scope, key)
+            WHERE wanted.scope IS NOT NULL
+            GROUP BY wanted.scope, wanted.key
+            HAVING count(*) > 1
+        );
+    END IF;
 
     -- Does every stream stand where its commit expects it, after the commits before it in this call?
     SELECT coalesce(bool_and(wanted.expected = coalesce(stored.version, 0) + wanted.earlier), true)
@@ -217,50 +224,56 @@ BEGIN
             END IF;
         END IF;
 
-        RETURN QUERY
-        WITH written AS (
-            SELECT c.commit_index, c.events, sum(c.events) OVER (ORDER BY c.commit_index) AS running
-            FROM (
-                SELECT s.commit_index, sum(s.events) AS events
-                FROM unnest(commit_indexes, event_counts) AS s (commit_index, events)
-                GROUP BY s.commit_index
-            ) AS c
-        ), placed AS (
-            SELECT w.commit_index,
-                   CASE WHEN w.events > 0 THEN head + w.running - w.events + 1 END::bigint AS first_position,
-                   CASE WHEN w.events > 0 THEN head + w.running END::bigint AS last_position
-            FROM written AS w
-        ), judged AS (
+        first_positions := ARRAY(
+            SELECT CASE WHEN sum(c.events) > 0
+                        THEN head + 1 + sum(sum(c.events)) OVER (ORDER BY c.commit_index) - sum(c.events) END::bigint
+            FROM unnest(commit_indexes, event_counts) AS c (commit_index, events)
+            GROUP BY c.commit_index
+            ORDER BY c.commit_index
+        );
+        last_positions := ARRAY(
+            SELECT CASE WHEN sum(c.events) > 0
+                        THEN head + sum(sum(c.events)) OVER (ORDER BY c.commit_index) END::bigint
+            FROM unnest(commit_indexes, event_counts) AS c (commit_index, events)
+            GROUP BY c.commit_index
+            ORDER BY c.commit_index
+        );
+
+        IF has_commands THEN
             INSERT INTO commands (
                 scope, key, fingerprint, refused, result, first_position, last_position, recorded_at
             )
-            SELECT c.scope, c.key, c.fingerprint, c.refused, c.result::jsonb, p.first_position, p.last_position,
+            SELECT c.scope, c.key, c.fingerprint, c.refused, c.result::jsonb, c.first_position, c.last_position,
                    written_at
-            FROM unnest(command_scopes, command_keys, fingerprints, refusals, results)
-                WITH ORDINALITY AS c (scope, key, fingerprint, refused, result, ordinal)
-            JOIN placed AS p ON p.commit_index = c.ordinal
-            WHERE c.scope IS NOT NULL
-        )
-        SELECT p.commit_index, 'appended', p.first_position, p.last_position, written_at, NULL::jsonb
-        FROM placed AS p
-        ORDER BY p.commit_index;
+            FROM unnest(
+                command_scopes, command_keys, fingerprints, refusals, results, first_positions, last_positions
+            ) AS c (scope, key, fingerprint, refused, result, first_position, last_position)
+            WHERE c.scope IS NOT NULL;
+        END IF;
 
-        INSERT INTO snapshots (stream_id, schema_version, version, state, hash, occurred_at, recorded_at)
-        SELECT DISTINCT ON (s.stream_id, s.schema_version)
-               s.stream_id, s.schema_version, e.version, s.state::jsonb, e.hash, e.occurred_at, written_at
-        FROM unnest(stream_ids, expected_versions, event_counts, snapshot_schemas, snapshot_states)
-            AS s (stream_id, expected, events, schema_version, state)
-        CROSS JOIN LATERAL (
-            SELECT l.version, l.hash, l.occurred_at FROM events AS l
-            WHERE l.stream_id = s.stream_id AND l.version = s.expected + s.events
-            LIMIT 1
-        ) AS e
-        WHERE s.schema_version IS NOT NULL
-        ORDER BY s.stream_id, s.schema_version, e.version DESC
-        ON CONFLICT ON CONSTRAINT snapshots_pkey DO UPDATE
-        SET version = excluded.version, state = excluded.state, hash = excluded.hash,
-            occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at
-        WHERE snapshots.version < excluded.version;
+        IF has_snapshots THEN
+            INSERT INTO snapshots (stream_id, schema_version, version, state, hash, occurred_at, recorded_at)
+            SELECT DISTINCT ON (s.stream_id, s.schema_version)
+                   s.stream_id, s.schema_version, e.version, s.state::jsonb, e.hash, e.occurred_at, written_at
+            FROM unnest(stream_ids, expected_versions, event_counts, snapshot_schemas, snapshot_states)
+                AS s (stream_id, expected, events, schema_version, state)
+            CROSS JOIN LATERAL (
+                SELECT l.version, l.hash, l.occurred_at FROM events AS l
+                WHERE l.stream_id = s.stream_id AND l.version = s.expected + s.events
+                LIMIT 1
+            ) AS e
+            WHERE s.schema_version IS NOT NULL
+            ORDER BY s.stream_id, s.schema_version, e.version DESC
+            ON CONFLICT ON CONSTRAINT snapshots_pkey DO UPDATE
+            SET version = excluded.version, state = excluded.state, hash = excluded.hash,
+                occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at
+            WHERE snapshots.version < excluded.version;
+        END IF;
+
+        RETURN QUERY
+        SELECT c.ordinal::integer, 'appended', c.first_position, c.last_position, written_at, NULL::jsonb
+        FROM unnest(first_positions, last_positions) WITH ORDINALITY AS c (first_position, last_position, ordinal)
+        ORDER BY c.ordinal;
         RETURN;
     END IF;
 
