@@ -3,8 +3,19 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import factory
+from factory.base import Factory
+from factory.declarations import LazyAttribute, LazyFunction, Sequence
 
+from accounts.domain.commands import (
+    AccountCommand,
+    CloseAccount,
+    CreateAccount,
+    DepositMoney,
+    FreezeAccount,
+    Movement,
+    UnfreezeAccount,
+    WithdrawMoney,
+)
 from eventstore.chain import chain_hashes
 from eventstore.records import CommandKey, Commit, NewCommand, NewEvent, Snapshot, StreamAppend
 
@@ -12,21 +23,21 @@ NOON = datetime(2026, 3, 22, 12, tzinfo=UTC)
 """When test events occur: events of one stream may share their moment."""
 
 
-class NewEventFactory(factory.Factory[NewEvent]):
+class NewEventFactory(Factory[NewEvent]):
     """A fact nobody reads anything into."""
 
     class Meta:
         model = NewEvent
 
-    event_id = factory.LazyFunction(uuid4)
+    event_id = LazyFunction(uuid4)
     event_type = "ThingHappened"
     schema_version = 1
-    data = factory.Sequence(lambda number: {"number": number})
-    metadata = factory.LazyFunction(lambda: {"actor": "tester"})
+    data = Sequence(lambda number: {"number": number})
+    metadata = LazyFunction(lambda: {"actor": "tester"})
     occurred_at = NOON
 
 
-class StreamAppendFactory(factory.Factory[StreamAppend]):
+class StreamAppendFactory(Factory[StreamAppend]):
     """Events for a stream, correctly chained: a new stream, or with `after` the one that an earlier append left."""
 
     class Meta:
@@ -36,12 +47,12 @@ class StreamAppendFactory(factory.Factory[StreamAppend]):
         after: StreamAppend | None = None
         number_of_events = 1
 
-    stream_id = factory.LazyAttribute(lambda made: made.after.stream_id if made.after else f"thing-{uuid4()}")
-    expected_version = factory.LazyAttribute(
+    stream_id = LazyAttribute(lambda made: made.after.stream_id if made.after else f"thing-{uuid4()}")
+    expected_version = LazyAttribute(
         lambda made: made.after.expected_version + len(made.after.events) if made.after else 0
     )
-    events = factory.LazyAttribute(lambda made: tuple(NewEventFactory.build_batch(made.number_of_events)))
-    hashes = factory.LazyAttribute(
+    events = LazyAttribute(lambda made: tuple(NewEventFactory.build_batch(made.number_of_events)))
+    hashes = LazyAttribute(
         lambda made: chain_hashes(
             stream_id=made.stream_id,
             version=made.expected_version,
@@ -51,19 +62,19 @@ class StreamAppendFactory(factory.Factory[StreamAppend]):
     )
 
 
-class NewCommandFactory(factory.Factory[NewCommand]):
+class NewCommandFactory(Factory[NewCommand]):
     """The verdict on a command that went through."""
 
     class Meta:
         model = NewCommand
 
-    key = factory.LazyFunction(lambda: CommandKey(scope="test-client", key=str(uuid4())))
-    fingerprint = factory.Sequence(lambda number: f"fingerprint-{number}")
-    result = factory.Sequence(lambda number: {"status": "accepted", "number": number})
+    key = LazyFunction(lambda: CommandKey(scope="test-client", key=str(uuid4())))
+    fingerprint = Sequence(lambda number: f"fingerprint-{number}")
+    result = Sequence(lambda number: {"status": "accepted", "number": number})
     refused = False
 
 
-class SnapshotFactory(factory.Factory[Snapshot]):
+class SnapshotFactory(Factory[Snapshot]):
     """The state of a stream after the append `of`."""
 
     class Meta:
@@ -72,20 +83,92 @@ class SnapshotFactory(factory.Factory[Snapshot]):
     class Params:
         of: StreamAppend | None = None
 
-    stream_id = factory.LazyAttribute(lambda made: made.of.stream_id)
-    version = factory.LazyAttribute(lambda made: made.of.expected_version + len(made.of.events))
+    stream_id = LazyAttribute(lambda made: made.of.stream_id)
+    version = LazyAttribute(lambda made: made.of.expected_version + len(made.of.events))
     schema_version = 1
-    state = factory.Sequence(lambda number: {"balance": number})
-    hash = factory.LazyAttribute(lambda made: made.of.hashes[-1])
-    occurred_at = factory.LazyAttribute(lambda made: made.of.events[-1].occurred_at)
+    state = Sequence(lambda number: {"balance": number})
+    hash = LazyAttribute(lambda made: made.of.hashes[-1])
+    occurred_at = LazyAttribute(lambda made: made.of.events[-1].occurred_at)
 
 
-class CommitFactory(factory.Factory[Commit]):
+class CommitFactory(Factory[Commit]):
     """One event on a stream of its own."""
 
     class Meta:
         model = Commit
 
-    streams = factory.LazyFunction(lambda: (StreamAppendFactory.build(),))
+    streams = LazyFunction(lambda: (StreamAppendFactory.build(),))
     command = None
     snapshots = ()
+
+
+class AccountCommandFactory(Factory[AccountCommand]):
+    """What a client asks of an account; with no `account_id`, of one that nobody else knows."""
+
+    class Meta:
+        abstract = True
+
+    account_id = LazyFunction(lambda: f"acc-{uuid4()}")
+
+
+class CreateAccountFactory(AccountCommandFactory):
+    """A dollar account for an owner."""
+
+    class Meta:
+        model = CreateAccount
+
+    owner_id = Sequence(lambda number: f"user-{number}")
+    currency = "USD"
+
+
+class MovementFactory(AccountCommandFactory):
+    """Ten dollars, with a reference of the client's."""
+
+    class Meta:
+        model = Movement
+        abstract = True
+
+    amount = 1000
+    currency = "USD"
+    transaction_id = Sequence(lambda number: f"txn-{number}")
+
+
+class DepositMoneyFactory(MovementFactory):
+    """Money in."""
+
+    class Meta:
+        model = DepositMoney
+
+
+class WithdrawMoneyFactory(MovementFactory):
+    """Money out."""
+
+    class Meta:
+        model = WithdrawMoney
+
+
+class FreezeAccountFactory(AccountCommandFactory):
+    """A stop, with its reason."""
+
+    class Meta:
+        model = FreezeAccount
+
+    reason = "compliance review"
+
+
+class UnfreezeAccountFactory(AccountCommandFactory):
+    """The end of a stop, with its reason."""
+
+    class Meta:
+        model = UnfreezeAccount
+
+    reason = "review done"
+
+
+class CloseAccountFactory(AccountCommandFactory):
+    """The end, with its reason."""
+
+    class Meta:
+        model = CloseAccount
+
+    reason = "owner's wish"

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 EXTERNAL = "external"
 """The bank's own account on the other side of a movement that enters or leaves the bank."""
 
+TRANSIT = "transit"
+"""The bank's own account on the other side of a transfer's legs: what stands on it is in flight."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountCommand:
@@ -46,7 +49,12 @@ class Movement(AccountCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepositMoney(Movement):
-    """Add money to an account."""
+    """Add money to an account.
+
+    `refund` marks the return of a transfer's money to its source (with `contra` transit): a frozen account takes it.
+    """
+
+    refund: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,9 @@ class MoneyMoved(AccountEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyDeposited(MoneyMoved):
-    """Money came in."""
+    """Money came in; as a `refund` if it is a transfer's money coming back to its source."""
+
+    refund: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

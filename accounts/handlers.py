@@ -1,0 +1,95 @@
+"""One function per command: each executes it on its account's stream, through one pure `decide`."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import reduce
+from typing import Any, TypeAlias
+
+from accounts.domain.account import Account
+from accounts.domain.commands import (
+    AccountCommand,
+    CloseAccount,
+    CreateAccount,
+    DepositMoney,
+    FreezeAccount,
+    UnfreezeAccount,
+    WithdrawMoney,
+)
+from accounts.domain.events import AccountEvent
+from accounts.domain.exceptions import AccountError
+from accounts.domain.money import currency_exponent
+from accounts.event_types import draft
+from accounts.repository import account_stream, account_stream_id
+from eventstore.execution import NewId, States, execute
+from eventstore.records import CommandContext, Decision, Outcome
+
+Rule: TypeAlias = Callable[[Account, Any], tuple[AccountEvent, ...]]
+
+RULES: Mapping[type[AccountCommand], Rule] = {
+    CreateAccount: Account.create,
+    DepositMoney: Account.deposit,
+    WithdrawMoney: Account.withdraw,
+    FreezeAccount: Account.freeze,
+    UnfreezeAccount: Account.unfreeze,
+    CloseAccount: Account.close,
+}
+
+
+def create_account(*, command: CreateAccount, context: CommandContext) -> Outcome:
+    """Open an account."""
+    return _execute(command, context)
+
+
+def deposit_money(*, command: DepositMoney, context: CommandContext) -> Outcome:
+    """Add money to an account."""
+    return _execute(command, context)
+
+
+def withdraw_money(*, command: WithdrawMoney, context: CommandContext) -> Outcome:
+    """Take money from an account."""
+    return _execute(command, context)
+
+
+def freeze_account(*, command: FreezeAccount, context: CommandContext) -> Outcome:
+    """Stop all movements of an account."""
+    return _execute(command, context)
+
+
+def unfreeze_account(*, command: UnfreezeAccount, context: CommandContext) -> Outcome:
+    """Allow movements of an account again."""
+    return _execute(command, context)
+
+
+def close_account(*, command: CloseAccount, context: CommandContext) -> Outcome:
+    """End an account."""
+    return _execute(command, context)
+
+
+def decide(states: States, command: AccountCommand, now: datetime, new_id: NewId) -> Decision:
+    """Return what becomes of `command` on its account, a refusal included; pure, so it can be asked again and again.
+
+    An accepted command's result is `{status, accountId, eventId, version, balance, currency, currencyExponent}`, with
+    the last event's id; a refused one's is `{code, fields}`.
+    """
+    stored = states[account_stream_id(command.account_id)]
+    account: Account = stored.state
+    try:
+        events = RULES[type(command)](account, command)
+    except AccountError as refusal:
+        return Decision(result={"code": refusal.code, "fields": refusal.fields}, refused=True)
+    drafts = tuple(draft(event=event, event_id=new_id()) for event in events)
+    after = reduce(Account.apply, events, account)
+    result = {
+        "status": "accepted",
+        "accountId": after.account_id,
+        "eventId": str(drafts[-1].event_id),
+        "version": stored.version + len(drafts),
+        "balance": after.balance,
+        "currency": after.currency,
+        "currencyExponent": currency_exponent(after.currency),
+    }
+    return Decision(events={stored.stream_id: drafts}, result=result)
+
+
+def _execute(command: AccountCommand, context: CommandContext) -> Outcome:
+    return execute(streams=[account_stream(command.account_id)], command=command, decide=decide, context=context)
