@@ -7,14 +7,19 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from bank.embedded.attachment import EmbeddedServerFailed
+from bank.embedded.environment import embedded_servers
+
 
 def main() -> None:
-    """Run the command that sys.argv names."""
+    """Run the command that sys.argv names, with embedded servers if the environment asks for them."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
     try:
-        execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
-        sys.exit(f"manage.py: {error}")
+        with embedded_servers(os.environ):
+            execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, EmbeddedServerFailed) as error:
+        print(f"manage.py: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
