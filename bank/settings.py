@@ -44,6 +44,8 @@ if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
 
 # --- database ---------------------------------------------------------------------------------------------------------
 
+# The role that web and workers use, if it is not the one that owns the tables; `migrate` gives it its rights.
+DB_APP_ROLE = env.str("DB_APP_ROLE", default="")
 DB_CONNECT_TIMEOUT_SECONDS = env.int("DB_CONNECT_TIMEOUT_SECONDS", default=2)
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
 DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)

@@ -1,0 +1,17 @@
+"""The Django app of this folder."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
+
+
+class BankConfig(AppConfig):
+    """The composition root."""
+
+    name = "bank"
+
+    def ready(self) -> None:
+        """Guard `migrate`, once a run and not once for each app."""
+        from bank.migration_guards import after_migrate, before_migrate
+
+        pre_migrate.connect(before_migrate, sender=self)
+        post_migrate.connect(after_migrate, sender=self)
