@@ -7,7 +7,7 @@ import pytest
 
 from eventstore.records import Appended, LoadedStream
 from eventstore.store import EventStore
-from tests.eventstore_contract.reading import append, assert_chain_holds, events_of, ids, load
+from tests.eventstore_contract.reading import append, append_call, assert_chain_holds, events_of, ids, load
 from tests.factories import NOON, CommitFactory, NewEventFactory, StreamAppendFactory
 
 
@@ -76,7 +76,9 @@ class Appending:
         second = StreamAppendFactory.build(after=first)
         other = StreamAppendFactory.build()
         third = StreamAppendFactory.build(after=second, number_of_events=3)
-        results = store.append([CommitFactory.build(streams=(stream,)) for stream in (first, second, other, third)])
+        results = append_call(
+            store, *[CommitFactory.build(streams=(stream,)) for stream in (first, second, other, third)]
+        )
 
         start = results[0].first_position
         assert [(result.first_position - start, result.last_position - start) for result in results] == [
@@ -181,7 +183,7 @@ class Appending:
 
     def test_one_call_carries_many_commits(self, store: EventStore):
         streams = [StreamAppendFactory.build(number_of_events=2) for _ in range(100)]
-        results = store.append([CommitFactory.build(streams=(stream,)) for stream in streams])
+        results = append_call(store, *[CommitFactory.build(streams=(stream,)) for stream in streams])
         assert all(isinstance(result, Appended) for result in results)
         written = store.read_all(after_position=results[0].first_position - 1, limit=200)
         assert ids(written) == [event_id for stream in streams for event_id in ids(stream.events)]

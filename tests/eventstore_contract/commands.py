@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from eventstore.records import Appended, CommandKey, CommandRecord, Conflict, Duplicate
 from eventstore.store import EventStore
-from tests.eventstore_contract.reading import append, conflict, duplicate, events_of, ids, kinds, load
+from tests.eventstore_contract.reading import append, append_call, conflict, duplicate, events_of, ids, kinds, load
 from tests.factories import NOON, CommitFactory, NewCommandFactory, NewEventFactory, StreamAppendFactory
 
 
@@ -85,9 +85,11 @@ class Commands:
         assert (answer.command.first_position, answer.command.last_position) == (None, None)
 
     def test_duplicate_comes_before_conflict(self, store: EventStore):
-        commit = CommitFactory.build(command=NewCommandFactory.build())
-        store.append([commit])
-        assert duplicate(store, commit).command.key == commit.command.key
+        stream, command = StreamAppendFactory.build(), NewCommandFactory.build()
+        append(store, stream, command=command)
+        answer = duplicate(store, CommitFactory.build(streams=(stream,), command=command))
+        assert answer.command.key == command.key
+        assert ids(events_of(store, stream)) == ids(stream.events)
 
     def test_duplicate_comes_before_the_order_of_times(self, store: EventStore):
         stream, command = StreamAppendFactory.build(), NewCommandFactory.build()
@@ -99,12 +101,11 @@ class Commands:
     def test_a_key_repeated_in_one_call_is_a_duplicate_of_its_first(self, store: EventStore):
         command = NewCommandFactory.build()
         before, first, second = (StreamAppendFactory.build(number_of_events=number) for number in (3, 2, 1))
-        results = store.append(
-            [
-                CommitFactory.build(streams=(before,)),
-                CommitFactory.build(streams=(first,), command=command),
-                CommitFactory.build(streams=(second,), command=replace(command, fingerprint="another")),
-            ]
+        results = append_call(
+            store,
+            CommitFactory.build(streams=(before,)),
+            CommitFactory.build(streams=(first,), command=command),
+            CommitFactory.build(streams=(second,), command=replace(command, fingerprint="another")),
         )
         assert kinds(results) == [Appended, Appended, Duplicate]
         verdict = results[2].command
@@ -119,12 +120,11 @@ class Commands:
     def test_a_key_whose_first_conflicts_is_judged_by_itself_when_it_comes_again(self, store: EventStore):
         command = NewCommandFactory.build()
         impossible, possible = StreamAppendFactory.build(expected_version=7), StreamAppendFactory.build()
-        results = store.append(
-            [
-                CommitFactory.build(streams=(impossible,), command=replace(command, fingerprint="first")),
-                CommitFactory.build(streams=(possible,), command=replace(command, fingerprint="second")),
-                CommitFactory.build(command=replace(command, fingerprint="third")),
-            ]
+        results = append_call(
+            store,
+            CommitFactory.build(streams=(impossible,), command=replace(command, fingerprint="first")),
+            CommitFactory.build(streams=(possible,), command=replace(command, fingerprint="second")),
+            CommitFactory.build(command=replace(command, fingerprint="third")),
         )
         assert kinds(results) == [Conflict, Appended, Duplicate]
         assert results[2].command.fingerprint == "second"
@@ -136,11 +136,10 @@ class Commands:
         append(store, StreamAppendFactory.build(), command=command)
         repeated = StreamAppendFactory.build()
         built_on_it = StreamAppendFactory.build(after=repeated)
-        results = store.append(
-            [
-                CommitFactory.build(streams=(repeated,), command=command),
-                CommitFactory.build(streams=(built_on_it,)),
-            ]
+        results = append_call(
+            store,
+            CommitFactory.build(streams=(repeated,), command=command),
+            CommitFactory.build(streams=(built_on_it,)),
         )
         assert kinds(results) == [Duplicate, Conflict]
         assert events_of(store, repeated) == []

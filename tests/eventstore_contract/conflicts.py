@@ -8,7 +8,7 @@ import pytest
 from eventstore.chain import chain_hashes
 from eventstore.records import MAX_UNSEEN_EVENTS, Appended, Commit, Conflict, NewEvent, StreamAppend
 from eventstore.store import EventStore
-from tests.eventstore_contract.reading import append, conflict, events_of, ids, kinds, load
+from tests.eventstore_contract.reading import append, append_call, conflict, events_of, ids, kinds, load
 from tests.factories import (
     NOON,
     CommitFactory,
@@ -105,7 +105,7 @@ class Conflicts:
     def test_each_commit_of_a_call_has_a_limit_of_its_own(self, store: EventStore):
         streams = [StreamAppendFactory.build(number_of_events=151) for _ in range(2)]
         append(store, *streams)
-        answers = store.append([commit_on(stream, expecting=1) for stream in streams])
+        answers = append_call(store, *[commit_on(stream, expecting=1) for stream in streams])
         for stream, answer in zip(streams, answers, strict=True):
             assert ids(answer.unseen[stream.stream_id]) == ids(stream.events)[1:]
 
@@ -156,13 +156,12 @@ class Conflicts:
         built_on_it = StreamAppendFactory.build(after=broken)
         unrelated = StreamAppendFactory.build(number_of_events=2)
 
-        results = store.append(
-            [
-                CommitFactory.build(streams=(first,)),
-                CommitFactory.build(streams=(broken, StreamAppendFactory.build(stream_id=taken.stream_id))),
-                CommitFactory.build(streams=(built_on_it,)),
-                CommitFactory.build(streams=(unrelated,)),
-            ]
+        results = append_call(
+            store,
+            CommitFactory.build(streams=(first,)),
+            CommitFactory.build(streams=(broken, StreamAppendFactory.build(stream_id=taken.stream_id))),
+            CommitFactory.build(streams=(built_on_it,)),
+            CommitFactory.build(streams=(unrelated,)),
         )
         assert kinds(results) == [Appended, Conflict, Conflict, Appended]
         assert results[1].actual_versions == {first.stream_id: 1, taken.stream_id: 1}
@@ -176,7 +175,7 @@ class Conflicts:
         append(store, base)
         one, other = StreamAppendFactory.build(after=base), StreamAppendFactory.build(after=base)
 
-        appended, conflicted = store.append([CommitFactory.build(streams=(stream,)) for stream in (one, other)])
+        appended, conflicted = append_call(store, *[CommitFactory.build(streams=(stream,)) for stream in (one, other)])
         assert isinstance(appended, Appended)
         assert conflicted.actual_versions == {base.stream_id: 2}
         assert conflicted.unseen == {base.stream_id: tuple(events_of(store, base)[1:])}

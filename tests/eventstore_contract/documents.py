@@ -7,7 +7,7 @@ import pytest
 from eventstore.chain import MAX_WHOLE_NUMBER
 from eventstore.records import JsonObject
 from eventstore.store import EventStore
-from tests.eventstore_contract.reading import append, assert_chain_holds, duplicate, events_of, load, load_one
+from tests.eventstore_contract.reading import append, assert_chain_holds, conflict, duplicate, events_of, load, load_one
 from tests.factories import CommitFactory, NewCommandFactory, NewEventFactory, SnapshotFactory, StreamAppendFactory
 
 DOCUMENTS = {
@@ -64,7 +64,7 @@ class Documents:
         assert typed(duplicate(store, commit).command.result) == typed(document)
 
         stale = StreamAppendFactory.build(stream_id=stream.stream_id, expected_version=1)
-        (answer,) = store.append([CommitFactory.build(streams=(stale,))])
+        answer = conflict(store, CommitFactory.build(streams=(stale,)))
         assert answer.unseen[stream.stream_id] == tuple(events_of(store, stream)[1:])
         assert typed(answer.unseen[stream.stream_id][0].data) == typed(document)
 
@@ -82,7 +82,7 @@ class Documents:
         append(store, stream, command=command, snapshots=(SnapshotFactory.build(of=stream, state=state),))
         for document in (data, state, verdict):
             document["list"].append(2)
-            document["more"] = True
+            document["more"] = []
 
         loaded = load(store, stream, key=command.key)
         assert events_of(store, stream)[0].data == {"list": [1]}

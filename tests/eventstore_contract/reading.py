@@ -1,6 +1,8 @@
 """What the contract's tests ask of a store again and again."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from eventstore.chain import event_hash
 from eventstore.records import (
@@ -9,8 +11,6 @@ from eventstore.records import (
     Commit,
     Conflict,
     Duplicate,
-    Loaded,
-    LoadedStream,
     NewEvent,
     RecordedEvent,
     StreamAppend,
@@ -22,21 +22,31 @@ from tests.factories import CommitFactory
 ANY_NUMBER = 1_000_000
 
 
-def append(store: EventStore, *streams: StreamAppend, **commit: Any) -> Appended:
+# Any stands for results and for what may be None: each test says itself what it expects there.
+
+
+def append_call(store: EventStore, *commits: Commit) -> list[Any]:
+    """Append several commits in one call."""
+    results = store.append(commits)
+    assert len(results) == len(commits)
+    return list(results)
+
+
+def append(store: EventStore, *streams: StreamAppend, **commit: Any) -> Any:
     """Append one commit that must go through."""
     (result,) = store.append([CommitFactory.build(streams=streams, **commit)])
     assert isinstance(result, Appended), result
     return result
 
 
-def conflict(store: EventStore, commit: Commit) -> Conflict:
+def conflict(store: EventStore, commit: Commit) -> Any:
     """Append one commit that must conflict."""
     (result,) = store.append([commit])
     assert isinstance(result, Conflict), result
     return result
 
 
-def duplicate(store: EventStore, commit: Commit) -> Duplicate:
+def duplicate(store: EventStore, commit: Commit) -> Any:
     """Append one commit that must be known already."""
     (result,) = store.append([commit])
     assert isinstance(result, Duplicate), result
@@ -54,20 +64,20 @@ def events_of(store: EventStore, stream: StreamAppend | str) -> list[RecordedEve
     return store.read_stream(stream_id, limit=ANY_NUMBER)
 
 
-def load(store: EventStore, *streams: StreamAppend | str, key: CommandKey | None = None) -> Loaded:
+def load(store: EventStore, *streams: StreamAppend | str, key: CommandKey | None = None) -> Any:
     """Load streams with snapshots of schema version 1."""
     stream_ids = [stream if isinstance(stream, str) else stream.stream_id for stream in streams]
     requests = [StreamRequest(stream_id=stream_id, snapshot_schema_version=1) for stream_id in stream_ids]
     return store.load(requests, command_key=key)
 
 
-def load_one(store: EventStore, stream: StreamAppend, *, snapshot_schema_version: int = 1) -> LoadedStream:
+def load_one(store: EventStore, stream: StreamAppend, *, snapshot_schema_version: int = 1) -> Any:
     """Load one stream with a snapshot of some schema version."""
     request = StreamRequest(stream_id=stream.stream_id, snapshot_schema_version=snapshot_schema_version)
     return store.load([request]).streams[stream.stream_id]
 
 
-def ids(events: tuple[NewEvent, ...] | tuple[RecordedEvent, ...] | list[RecordedEvent]) -> list[Any]:
+def ids(events: Sequence[NewEvent | RecordedEvent]) -> list[UUID]:
     """Return the identities of events, in their order."""
     return [event.event_id for event in events]
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from eventstore.store import EventStore
-from tests.eventstore_contract.reading import append, conflict, duplicate, events_of, ids, load_one
+from tests.eventstore_contract.reading import append, append_call, conflict, duplicate, events_of, ids, load_one
 from tests.factories import (
     NOON,
     CommitFactory,
@@ -50,12 +50,11 @@ class Snapshots:
         second = StreamAppendFactory.build(after=first)
         third = StreamAppendFactory.build(after=second)
         newest = SnapshotFactory.build(of=second)
-        store.append(
-            [
-                CommitFactory.build(streams=(first,), snapshots=(SnapshotFactory.build(of=first),)),
-                CommitFactory.build(streams=(second,), snapshots=(newest,)),
-                CommitFactory.build(streams=(third,)),
-            ]
+        append_call(
+            store,
+            CommitFactory.build(streams=(first,), snapshots=(SnapshotFactory.build(of=first),)),
+            CommitFactory.build(streams=(second,), snapshots=(newest,)),
+            CommitFactory.build(streams=(third,)),
         )
         loaded = load_one(store, first)
         assert loaded.snapshot == newest

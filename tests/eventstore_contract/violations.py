@@ -140,12 +140,12 @@ def commits_holding(document: Any) -> dict[str, Commit]:
     }
 
 
-def assert_nothing_is_written(store: EventStore, bad: Commit, error: type[InvalidAppend]) -> InvalidAppend:
+def assert_nothing_is_written(store: EventStore, bad: Commit, error: type[InvalidAppend]) -> Any:
     """Append `bad` between two good commits, and see that none of the three leaves a trace."""
-    good_stream = StreamAppendFactory.build()
+    good_stream, command = StreamAppendFactory.build(), NewCommandFactory.build()
     good = CommitFactory.build(
         streams=(good_stream,),
-        command=NewCommandFactory.build(),
+        command=command,
         snapshots=(SnapshotFactory.build(of=good_stream),),
     )
     late = CommitFactory.build()
@@ -153,7 +153,7 @@ def assert_nothing_is_written(store: EventStore, bad: Commit, error: type[Invali
         store.append([good, bad, late])
 
     stream_ids = [stream.stream_id for commit in (good, bad, late) for stream in commit.streams]
-    loaded = load(store, *stream_ids, key=good.command.key)
+    loaded = load(store, *stream_ids, key=command.key)
     assert loaded.command is None
     assert all((stream.snapshot, stream.tail) == (None, ()) for stream in loaded.streams.values())
     assert all(events_of(store, stream_id) == [] for stream_id in stream_ids)
