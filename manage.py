@@ -20,6 +20,8 @@ def main() -> None:
     except (ImproperlyConfigured, EmbeddedServerFailed) as error:
         print(f"manage.py: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

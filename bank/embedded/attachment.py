@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import IO
 
+from bank.embedded.child_process import PROJECT_DIR
 from bank.embedded.server_files import ServerFiles, is_free, lock, locked
 
 ATTACH_PATIENCE_SECONDS = 90.0
 DETACH_PATIENCE_SECONDS = 20.0
 POLL_SECONDS = 0.02
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
 class EmbeddedServerFailed(Exception):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
 
 
@@ -39,6 +40,7 @@ def start_child(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
+            cwd=PROJECT_DIR,
             start_new_session=True,
             preexec_fn=_tied_to_parent(death_signal) if sys.platform == "linux" else None,
             pass_fds=pass_fds,

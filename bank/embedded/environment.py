@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from environ import Env
 
-from bank.embedded.attachment import PROJECT_DIR, Attachment
+from bank.embedded.attachment import Attachment
+from bank.embedded.child_process import PROJECT_DIR
 
 attachments: list[Attachment] = []
 """The embedded servers that this process uses at the moment."""

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,15 +23,17 @@ THROW_AWAY_OPTIONS = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "
 class EmbeddedPostgres:
     """A cluster with the superuser `bank` and the database `bank`, trusting everyone on this machine."""
 
-    name = "PostgreSQL"
-    stop_signal = signal.SIGINT  # "fast": ends the sessions, then writes a checkpoint
+    name: str = "PostgreSQL"
+    stop_signal: signal.Signals = signal.SIGINT  # "fast": ends the sessions, then writes a checkpoint
 
     def __init__(self, *, data: Path, throw_away: bool) -> None:
         self.data = data
         self.throw_away = throw_away
         self.prefix, self.user = _account()
         # Variables such as PGPORT or PGOPTIONS are meant for servers of the user's own.
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        self.environment: Mapping[str, str] = {
+            name: value for name, value in os.environ.items() if not name.startswith("PG")
+        }
 
     def prepare(self, run: RunToEnd) -> None:
         """Make the cluster if there is none; it appears complete or not at all."""

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bank.embedded.attachment import PROJECT_DIR
+from bank.embedded.child_process import PROJECT_DIR
 from bank.embedded.server_files import ServerFiles
 
 

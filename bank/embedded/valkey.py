@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from bank.embedded.server_kind import RunToEnd
@@ -11,13 +12,13 @@ from bank.embedded.server_kind import RunToEnd
 class EmbeddedValkey:
     """A broker on loopback with nothing on disk."""
 
-    name = "Valkey"
-    stop_signal = signal.SIGTERM
-    user = None
+    name: str = "Valkey"
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: str | None = None
 
     def __init__(self, *, data: Path, throw_away: bool) -> None:
         self.data = data
-        self.environment = dict(os.environ)
+        self.environment: Mapping[str, str] = os.environ
 
     def prepare(self, run: RunToEnd) -> None:
         """Make the working directory."""
