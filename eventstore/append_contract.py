@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from eventstore.chain import check_json
+from eventstore.chain import check_json, check_text
 from eventstore.exceptions import InvalidAppend
 from eventstore.records import Commit, StreamAppend
 
 HASH_BYTES = 32
+MAX_SCHEMA_VERSION = 2**31 - 1
 
 
 def check_commits(commits: Sequence[Commit]) -> None:
@@ -28,18 +29,36 @@ def _check_commit(commit: Commit) -> None:
     for snapshot in commit.snapshots:
         if not snapshot.version or versions.get(snapshot.stream_id) != snapshot.version:
             raise InvalidAppend(f"snapshot of {snapshot.stream_id} is not at the commit's version of the stream")
+        _check_schema_version(snapshot.schema_version)
         check_json(snapshot.state, path="state")
     if commit.command:
+        _check_name(commit.command.key.scope, path="scope")
+        _check_name(commit.command.key.key, path="key")
+        check_text(commit.command.fingerprint, path="fingerprint")
         check_json(commit.command.result, path="result")
 
 
 def _check_stream(stream: StreamAppend) -> None:
+    _check_name(stream.stream_id, path="stream_id")
     if stream.expected_version < 0:
         raise InvalidAppend(f"expected version of {stream.stream_id} is below 0")
     if len(stream.hashes) != len(stream.events) or any(len(link) != HASH_BYTES for link in stream.hashes):
         raise InvalidAppend(f"{stream.stream_id} needs one hash of {HASH_BYTES} bytes for each event")
     for event in stream.events:
+        _check_name(event.event_type, path="event_type")
+        _check_schema_version(event.schema_version)
         if event.occurred_at.utcoffset() is None:
             raise InvalidAppend(f"occurred_at of {event.event_id} has no time zone")
         check_json(event.data, path="data")
         check_json(event.metadata, path="metadata")
+
+
+def _check_name(name: str, *, path: str) -> None:
+    if not name:
+        raise InvalidAppend(f"{path} is empty")
+    check_text(name, path=path)
+
+
+def _check_schema_version(schema_version: int) -> None:
+    if not 1 <= schema_version <= MAX_SCHEMA_VERSION:
+        raise InvalidAppend(f"schema version {schema_version} is not one of 1 to {MAX_SCHEMA_VERSION}")

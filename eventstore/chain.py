@@ -64,10 +64,20 @@ def check_json(document: JsonObject, *, path: str) -> None:
     _check_value(document, path, MAX_DEPTH)
 
 
+def check_text(text: str, *, path: str) -> None:
+    """Raise InvalidEventData unless PostgreSQL can hold `text`."""
+    if "\x00" in text:
+        raise InvalidEventData(path=path, problem="NUL in text")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidEventData(path=path, problem="lone surrogate in text") from None
+
+
 def _check_value(value: Any, path: str, depth_left: int) -> None:
     kind = type(value)
     if kind is str:
-        _check_text(value, path)
+        check_text(value, path=path)
     elif kind is int:
         if not -MAX_WHOLE_NUMBER <= value <= MAX_WHOLE_NUMBER:
             raise InvalidEventData(path=path, problem="number beyond 2^53-1")
@@ -79,19 +89,10 @@ def _check_value(value: Any, path: str, depth_left: int) -> None:
         for key, item in value.items():
             if type(key) is not str:
                 raise InvalidEventData(path=path, problem="key is not text")
-            _check_text(key, path)
+            check_text(key, path=path)
             _check_value(item, f"{path}.{key}", depth_left - 1)
     elif kind in (list, tuple):
         for item in value:
             _check_value(item, path, depth_left - 1)
     else:
         raise InvalidEventData(path=path, problem=f"{kind.__name__} is not exact in JSON")
-
-
-def _check_text(text: str, path: str) -> None:
-    if "\x00" in text:
-        raise InvalidEventData(path=path, problem="NUL in text")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidEventData(path=path, problem="lone surrogate in text") from None

@@ -140,7 +140,8 @@ class MemoryEventStore:
             return
         else:
             undo.callback(self._snapshots.__setitem__, key, earlier)
-        self._snapshots[key] = _fresh_snapshot(snapshot)
+        head = self._streams[snapshot.stream_id][-1]
+        self._snapshots[key] = replace(_fresh_snapshot(snapshot), hash=head.hash, occurred_at=head.occurred_at)
 
     def _version(self, stream_id: str) -> int:
         return len(self._streams.get(stream_id, ()))
@@ -196,7 +197,7 @@ def _fresh_event(event: RecordedEvent) -> RecordedEvent:
 
 
 def _fresh_snapshot(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, state=_through_json(snapshot.state), occurred_at=snapshot.occurred_at.astimezone(UTC))
+    return replace(snapshot, state=_through_json(snapshot.state))
 
 
 def _fresh_command(command: CommandRecord) -> CommandRecord:

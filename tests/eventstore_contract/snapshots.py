@@ -1,5 +1,6 @@
 """Snapshots: kept with their commit, read back if their shape is asked for, never moving backwards."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from eventstore.store import EventStore
@@ -81,6 +82,19 @@ class Snapshots:
         first, _, third = (SnapshotFactory.build(of=stream) for stream in streams)
         append(store, *streams, snapshots=(third, first))
         assert [load_one(store, stream).snapshot for stream in streams] == [first, None, third]
+
+    def test_a_snapshot_gives_way_to_newer_ones_only(self, store: EventStore):
+        stream = StreamAppendFactory.build()
+        first, other = SnapshotFactory.build(of=stream), SnapshotFactory.build(of=stream)
+        append(store, stream, snapshots=(first,))
+        append(store, StreamAppendFactory.build(after=stream, number_of_events=0), snapshots=(other,))
+        assert load_one(store, stream).snapshot == first
+
+    def test_hash_and_time_of_a_snapshot_are_those_of_its_event(self, store: EventStore):
+        stream = StreamAppendFactory.build(number_of_events=2)
+        true = SnapshotFactory.build(of=stream)
+        append(store, stream, snapshots=(replace(true, hash=bytes(32), occurred_at=NOON.replace(year=2020)),))
+        assert load_one(store, stream).snapshot == true
 
     def test_a_guarded_stream_may_have_a_snapshot(self, store: EventStore):
         stream = StreamAppendFactory.build(number_of_events=2)

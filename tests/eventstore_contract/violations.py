@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventstore.exceptions import InvalidAppend, InvalidEventData
-from eventstore.records import Commit
+from eventstore.records import CommandKey, Commit
 from eventstore.store import EventStore
 from tests.eventstore_contract.reading import append, events_of, ids, load
 from tests.factories import (
@@ -88,6 +88,29 @@ def snapshot_at(version: int) -> Callable[[], Commit]:
     return commit
 
 
+def with_event(**fields: Any) -> Callable[[], Commit]:
+    return lambda: CommitFactory.build(
+        streams=(StreamAppendFactory.build(events=(NewEventFactory.build(**fields),), hashes=(ANY_HASH,)),)
+    )
+
+
+def with_command(**fields: Any) -> Callable[[], Commit]:
+    return lambda: CommitFactory.build(command=NewCommandFactory.build(**fields))
+
+
+def stream_called(stream_id: str) -> Callable[[], Commit]:
+    return lambda: CommitFactory.build(streams=(StreamAppendFactory.build(stream_id=stream_id, hashes=(ANY_HASH,)),))
+
+
+def snapshot_schema_version(schema_version: int) -> Callable[[], Commit]:
+    def commit() -> Commit:
+        stream = StreamAppendFactory.build()
+        snapshot = SnapshotFactory.build(of=stream, schema_version=schema_version)
+        return CommitFactory.build(streams=(stream,), snapshots=(snapshot,))
+
+    return commit
+
+
 VIOLATIONS: dict[str, Callable[[], Commit]] = {
     "no stream": no_stream,
     "a stream twice": stream_twice,
@@ -107,6 +130,22 @@ VIOLATIONS: dict[str, Callable[[], Commit]] = {
     "snapshot of a stranger": snapshot_of_a_stranger,
     "snapshot too old": snapshot_at(1),
     "snapshot too new": snapshot_at(3),
+    "empty stream id": stream_called(""),
+    "empty event type": with_event(event_type=""),
+    "empty scope": with_command(key=CommandKey(scope="", key="key")),
+    "empty key": with_command(key=CommandKey(scope="test-client", key="")),
+    "schema version 0": with_event(schema_version=0),
+    "schema version beyond integer": with_event(schema_version=2**31),
+    "snapshot's schema version 0": snapshot_schema_version(0),
+    "snapshot's schema version beyond integer": snapshot_schema_version(2**31),
+}
+
+REFUSED_NAMES: dict[str, Callable[[str], Callable[[], Commit]]] = {
+    "stream_id": stream_called,
+    "event_type": lambda name: with_event(event_type=name),
+    "scope": lambda name: with_command(key=CommandKey(scope=name, key="key")),
+    "key": lambda name: with_command(key=CommandKey(scope="test-client", key=name)),
+    "fingerprint": lambda name: with_command(fingerprint=name),
 }
 
 REFUSED_DOCUMENTS: dict[str, Any] = {
@@ -173,6 +212,15 @@ class Violations:
     def test_a_document_that_jsonb_would_change_writes_nothing(self, store: EventStore, document: Any, place: str):
         error = assert_nothing_is_written(store, commits_holding(document)[place], InvalidEventData)
         assert error.path.startswith(place)
+
+    @pytest.mark.parametrize("text", ["a\x00b", "\ud800"], ids=["NUL", "lone surrogate"])
+    @pytest.mark.parametrize("place", REFUSED_NAMES)
+    def test_a_name_that_cannot_be_stored_is_refused(self, store: EventStore, place: str, text: str):
+        good = StreamAppendFactory.build()
+        with pytest.raises(InvalidEventData) as raised:
+            store.append([CommitFactory.build(streams=(good,)), REFUSED_NAMES[place](text)()])
+        assert raised.value.path == place
+        assert events_of(store, good) == []
 
     def test_an_event_earlier_than_the_head_writes_nothing(self, store: EventStore):
         stream = StreamAppendFactory.build()
