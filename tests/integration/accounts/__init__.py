@@ -1,0 +1,1 @@
+"""The command side of accounts on a real PostgreSQL."""
