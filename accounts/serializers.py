@@ -9,8 +9,8 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-MAX_WHOLE_NUMBER = 2**53 - 1
-"""The largest whole number that every JSON reader keeps exact; amounts, balances and versions end there."""
+from accounts.domain.money import MAX_AMOUNT, is_known_currency
+from eventstore.chain import MAX_WHOLE_NUMBER
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -58,10 +58,6 @@ class StrictIntegerField(serializers.Field[int, Any, int, Any]):
             self.fail("too_large", max_value=self.max_value)
         return data
 
-    def to_representation(self, value: int) -> int:
-        """Return the number itself."""
-        return value
-
 
 class QueryIntegerField(StrictIntegerField):
     """A whole number in a query string: digits alone, with no leading zero, plus sign or space."""
@@ -79,7 +75,7 @@ class AmountField(StrictIntegerField):
     """An amount of money in minor units: 1 to 2^53-1."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=1, **options)
+        super().__init__(min_value=1, max_value=MAX_AMOUNT, **options)
 
 
 class StrictCharField(serializers.Field[str, Any, str, Any]):
@@ -111,10 +107,6 @@ class StrictCharField(serializers.Field[str, Any, str, Any]):
             self.fail("control_character")
         return data
 
-    def to_representation(self, value: str) -> str:
-        """Return the text itself."""
-        return value
-
 
 class IdentifierField(StrictCharField):
     """The id of an account, an owner or a transfer: 1 to 64 of A-Z a-z 0-9 . _ : -"""
@@ -133,6 +125,22 @@ class IdentifierField(StrictCharField):
         if not IDENTIFIER.fullmatch(data):
             self.fail("bad_identifier")
         return data
+
+
+class CurrencyField(StrictCharField):
+    """The code of a currency that accounts can be kept in: of ISO 4217, or a unit of the bank's own."""
+
+    default_error_messages: ClassVar = {"unknown_currency": "Must be the code of a currency: USD, EUR, JPY, …"}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=64, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return `data` if it is a known currency."""
+        code = super().to_internal_value(data)
+        if not is_known_currency(code):
+            self.fail("unknown_currency")
+        return code
 
 
 class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
@@ -165,10 +173,6 @@ class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any])
         if errors:
             raise ValidationError(errors)
         return dict(data)
-
-    def to_representation(self, value: dict[str, str]) -> dict[str, str]:
-        """Return the map itself."""
-        return value
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -239,3 +243,35 @@ def read_path_identifier(*, name: str, value: str) -> str:
         return IdentifierField().to_internal_value(value)
     except ValidationError as error:
         raise InvalidParameters({name: error.detail}) from None
+
+
+class CommandSerializer(StrictSerializer):
+    """What every command may carry: its key, who asked for it, the version it expects, and a note."""
+
+    commandId = StrictCharField(max_length=255, required=False, source="command_id")
+    actor = StrictCharField(max_length=255, required=False)
+    expectedVersion = StrictIntegerField(required=False, source="expected_version")
+    description = StrictCharField(max_length=500, required=False)
+    metadata = MetadataField(required=False)
+
+
+class CreateAccountSerializer(CommandSerializer):
+    """A new account."""
+
+    accountId = IdentifierField(source="account_id")
+    ownerId = IdentifierField(source="owner_id")
+    currency = CurrencyField()
+
+
+class MovementSerializer(CommandSerializer):
+    """A deposit or a withdrawal."""
+
+    amount = AmountField()
+    currency = CurrencyField()
+    transactionId = StrictCharField(max_length=255, required=False, source="transaction_id")
+
+
+class ReasonSerializer(CommandSerializer):
+    """A change of an account's status."""
+
+    reason = StrictCharField(max_length=500, required=False)

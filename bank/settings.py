@@ -154,6 +154,7 @@ INSTALLED_APPS = [
     "transfers",
     "projections",
     "rest_framework",
+    "knox",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -163,15 +164,15 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "bank.middleware.RequestIdMiddleware",
+    "bank.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "bank.middleware.AdminSessionMiddleware",
+    "bank.middleware.AdminCsrfMiddleware",
+    "bank.middleware.AdminAuthenticationMiddleware",
+    "bank.middleware.AdminMessageMiddleware",
+    "bank.middleware.AdminFrameMiddleware",
 ]
 ROOT_URLCONF = "bank.urls"
 WSGI_APPLICATION = "bank.wsgi.application"
@@ -200,14 +201,36 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
 # Serves the admin's own files straight from its package: no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 
+# --- the API ----------------------------------------------------------------------------------------------------------
+
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["bank.json_format.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["bank.json_format.StrictJsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "bank.json_format.JsonOnly",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["bank.authentication.BearerTokenAuthentication"] if API_AUTH == "token" else [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"] if API_AUTH == "token" else [],
     "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "bank.error_views.answer_drf_exception",
+}
+# A token belongs to a program and ends when it is revoked.
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "bank.request_id.RequestIdFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        # They write a line for every answer from 400, and for every scanner: that is the clients' to know.
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

@@ -1,0 +1,97 @@
+"""From a POST to the context of its command: key, fingerprint, expected version, and the metadata of its events."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
+
+from accounts.serializers import InvalidHeaders
+from eventstore.chain import MAX_WHOLE_NUMBER
+from eventstore.records import CommandContext, CommandKey
+
+_PLAIN_KEY = re.compile(r"[!#-+\--:<-\[\]-~]{1,255}")
+_QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,510})"')
+_VERSION_TAG = re.compile(r'"(0|[1-9][0-9]{0,15})"|(0|[1-9][0-9]{0,15})')
+
+
+def command_context(*, request: Request, fields: Mapping[str, Any], stream_id: str) -> CommandContext:
+    """Return what surrounds the command in `request`, whose validated fields (by Python names) are `fields`.
+
+    An expected version, from the content or from If-Match, is that of the stream `stream_id`. Raises InvalidHeaders
+    for a header that cannot be read, or that contradicts the content.
+    """
+    key = _agreed(fields.get("command_id"), _idempotency_key(request), "Idempotency-Key")
+    expected_version = _agreed(fields.get("expected_version"), _if_match(request), "If-Match")
+    about = {
+        "correlationId": request.headers.get("X-Correlation-Id"),
+        "commandId": key,
+        "actor": request.user.get_username() if request.user else None,
+        "onBehalfOf": fields.get("actor"),
+    }
+    context = CommandContext(
+        expected_versions={} if expected_version is None else {stream_id: expected_version},
+        metadata={name: value for name, value in about.items() if value is not None},
+    )
+    if key is None:
+        return context
+    asked = fingerprint(request=request, fields=fields, expected_version=expected_version)
+    return replace(context, key=CommandKey(_scope(request), key), fingerprint=asked)
+
+
+def authenticated_client(*, request: Request) -> str | None:
+    """Return the id of the client that authenticated itself, which outlives its tokens; None in open mode."""
+    return str(request.user.pk) if request.user else None
+
+
+def fingerprint(*, request: Request, fields: Mapping[str, Any], expected_version: int | None) -> str:
+    """Return what tells one command from another under the same key: sha256 over all that decides what it does."""
+    asked = {**fields, "command_id": None, "expected_version": expected_version}
+    canonical = orjson.dumps([request.method, request.path, asked], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _scope(request: Request) -> str:
+    client = authenticated_client(request=request)
+    return "open" if client is None else f"client:{client}"
+
+
+def _agreed(in_content: Any, in_header: Any, header: str) -> Any:
+    """Return the one value that content and header give; a request that says two things is refused."""
+    if in_content is not None and in_header is not None and in_content != in_header:
+        raise _invalid(header, "contradiction", "Says something else than the content of the request.")
+    return in_header if in_content is None else in_content
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """Return the key in the Idempotency-Key header: a quoted string (IETF draft, RFC 8941), or the bare key."""
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    if _PLAIN_KEY.fullmatch(text):
+        return text
+    quoted = _QUOTED_KEY.fullmatch(text)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else ""
+    if not key.strip() or len(key) > 255:
+        raise _invalid("Idempotency-Key", "bad_key", 'Must be "a key" of 1 to 255 visible ASCII characters.')
+    return key
+
+
+def _if_match(request: Request) -> int | None:
+    """Return the version in the If-Match header: "7", or bare 7. Weak tags, lists and * name no one version."""
+    text = request.headers.get("If-Match")
+    if text is None:
+        return None
+    tag = _VERSION_TAG.fullmatch(text.strip())
+    version = int(tag[1] or tag[2]) if tag else MAX_WHOLE_NUMBER + 1
+    if version > MAX_WHOLE_NUMBER:
+        raise _invalid("If-Match", "bad_version", 'Must be one version, as the ETag of an answer gives it: "7".')
+    return version
+
+
+def _invalid(header: str, code: str, detail: str) -> InvalidHeaders:
+    return InvalidHeaders({header: [ErrorDetail(detail, code=code)]})

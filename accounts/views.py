@@ -1,0 +1,130 @@
+"""The POSTs on accounts: each reads one command, has it handled, and renders the verdict."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import handlers
+from accounts.command_context import authenticated_client, command_context
+from accounts.domain import commands
+from accounts.repository import account_stream_id
+from accounts.serializers import (
+    CommandSerializer,
+    CreateAccountSerializer,
+    MovementSerializer,
+    ReasonSerializer,
+    read_path_identifier,
+)
+from eventstore.exceptions import CommandRefused
+from eventstore.records import Outcome
+
+SURROUNDINGS = frozenset({"command_id", "actor", "expected_version"})
+"""Fields of a request that surround its command and are no part of it."""
+
+
+def read_content(*, request: Request, serializer_class: type[CommandSerializer]) -> dict[str, Any]:
+    """Return the validated fields of the command in `request`, by their Python names.
+
+    Raises ParseError or ValidationError. DRF would take a request without content for an empty object.
+    """
+    if request.stream is None:
+        raise ParseError("The request has no content; send a JSON object.")
+    return serializer_class.read(data=request.data)
+
+
+def accepted(*, outcome: Outcome) -> Response:
+    """Return the answer to an accepted command, from its outcome alone: so a replay is the first answer again.
+
+    Raises CommandRefused if the verdict is a refusal.
+    """
+    if outcome.refused:
+        raise CommandRefused(outcome=outcome)
+    result = outcome.result
+    headers = {"ETag": f'"{result["version"]}"'} | ({"Idempotent-Replayed": "true"} if outcome.replayed else {})
+    # Named one by one, for the log does not keep the order of names.
+    content = {
+        "status": result["status"],
+        "accountId": result["accountId"],
+        "eventId": result["eventId"],
+        "version": result["version"],
+        "position": outcome.last_position,
+        "balance": result["balance"],
+        "currency": result["currency"],
+        "currencyExponent": result["currencyExponent"],
+    }
+    return Response(content, status=201, headers=headers)
+
+
+class CreateAccountView(APIView):
+    """Opens an account."""
+
+    def post(self, request: Request) -> Response:
+        """Answer 201, or the problem that keeps the account from being opened."""
+        fields = read_content(request=request, serializer_class=CreateAccountSerializer)
+        context = command_context(request=request, fields=fields, stream_id=account_stream_id(fields["account_id"]))
+        command = commands.CreateAccount(client_id=authenticated_client(request=request), **_command_fields(fields))
+        return accepted(outcome=handlers.create_account(command=command, context=context))
+
+
+class AccountCommandView(APIView):
+    """A command on the account that the path names."""
+
+    serializer_class: ClassVar[type[CommandSerializer]]
+    command_class: ClassVar[type[commands.AccountCommand]]
+    handle: ClassVar[Callable[..., Outcome]]
+
+    def post(self, request: Request, account_id: str) -> Response:
+        """Answer 201, or the problem that the account's rules make of it."""
+        read_path_identifier(name="accountId", value=account_id)
+        fields = read_content(request=request, serializer_class=self.serializer_class)
+        context = command_context(request=request, fields=fields, stream_id=account_stream_id(account_id))
+        command = self.command_class(account_id=account_id, **_command_fields(fields))
+        return accepted(outcome=self.handle(command=command, context=context))
+
+
+class DepositView(AccountCommandView):
+    """Money in."""
+
+    serializer_class = MovementSerializer
+    command_class = commands.DepositMoney
+    handle = staticmethod(handlers.deposit_money)
+
+
+class WithdrawalView(AccountCommandView):
+    """Money out."""
+
+    serializer_class = MovementSerializer
+    command_class = commands.WithdrawMoney
+    handle = staticmethod(handlers.withdraw_money)
+
+
+class FreezeView(AccountCommandView):
+    """Stops all movements."""
+
+    serializer_class = ReasonSerializer
+    command_class = commands.FreezeAccount
+    handle = staticmethod(handlers.freeze_account)
+
+
+class UnfreezeView(AccountCommandView):
+    """Allows movements again."""
+
+    serializer_class = ReasonSerializer
+    command_class = commands.UnfreezeAccount
+    handle = staticmethod(handlers.unfreeze_account)
+
+
+class CloseView(AccountCommandView):
+    """Ends an account."""
+
+    serializer_class = ReasonSerializer
+    command_class = commands.CloseAccount
+    handle = staticmethod(handlers.close_account)
+
+
+def _command_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in SURROUNDINGS}

@@ -1,0 +1,72 @@
+"""JSON in and out of the API: the parser, the renderer, and no negotiation about anything else."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import orjson
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+
+class StrictJsonParser(BaseParser):
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates, no depth beyond reason.
+
+    Of a name given twice the last value counts. Whole numbers from 2^64 arrive as floats, which no field accepts.
+    """
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the document in `stream`. Raises ParseError, UnsupportedMediaType or RequestDataTooBig."""
+        _, parameters = parse_header_parameters(media_type or "")
+        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType(media_type or "")
+        try:
+            # `body` and not `read()`: it refuses an announced length over the limit before reading anything.
+            return orjson.loads(stream.body)  # type: ignore[attr-defined]
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"The request cannot be read as JSON: {error}.") from None
+
+
+class JsonRenderer(BaseRenderer):
+    """JSON with times as the API writes them: UTC, milliseconds, Z."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+    render_style = "binary"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Return `data` as JSON; nothing for no data."""
+        return b"" if data is None else orjson.dumps(data, default=_written, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    raise TypeError(f"{type(value).__name__} has no form in this API")
+
+
+class JsonOnly(BaseContentNegotiation):
+    """The API speaks JSON, whatever the Accept header wishes; a content it cannot read is refused."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        """Return the parser for the content's type, None if there is none."""
+        media_type, _ = parse_header_parameters(request.content_type)
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the only renderer."""
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type

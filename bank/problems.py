@@ -1,0 +1,251 @@
+"""The one table from what went wrong to what HTTP says about it: RFC 9457 problems."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import Any
+
+import django.db
+import orjson
+import psycopg
+from django.core import exceptions as django_exceptions
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from rest_framework import exceptions as drf
+from rest_framework.request import Request
+
+from accounts.domain.exceptions import AccountError
+from eventstore import exceptions as eventstore
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """What all problems of one code share. `detail` is worded with the fields of the single case.
+
+    `retryable` says that the same request, sent again unchanged, may succeed; `retry_after_seconds` when.
+    """
+
+    status: int
+    title: str
+    detail: str
+    retryable: bool = False
+    retry_after_seconds: int | None = None
+
+
+PROBLEM_TYPES: Mapping[str, ProblemType] = {
+    "malformed_json": ProblemType(400, "Not a JSON document", "The request cannot be read as JSON."),
+    "validation_error": ProblemType(400, "Invalid request", "Parts of the request are not valid."),
+    "unauthenticated": ProblemType(401, "Not authenticated", "Send a valid token: Authorization: Bearer <token>."),
+    "forbidden": ProblemType(403, "Not allowed", "This client may not do that."),
+    "not_found": ProblemType(404, "Not found", "There is nothing at this URL."),
+    "account_not_found": ProblemType(404, "Account not found", "There is no account {accountId}."),
+    "method_not_allowed": ProblemType(405, "Method not allowed", "This URL takes no such request."),
+    "account_exists": ProblemType(409, "Account exists", "The account {accountId} was opened before."),
+    "version_conflict": ProblemType(
+        409, "Version conflict", "Version {expectedVersion} was expected, but the stream is at {actualVersion}."
+    ),
+    "payload_too_large": ProblemType(413, "Request too large", "The content of the request is too large."),
+    "unsupported_media_type": ProblemType(
+        415, "Unsupported media type", "Send Content-Type: application/json, in UTF-8."
+    ),
+    "insufficient_funds": ProblemType(
+        422,
+        "Insufficient funds",
+        "The balance of {balance} is below {amount} (minor units of {currency}).",
+    ),
+    "account_frozen": ProblemType(422, "Account frozen", "The account {accountId} is frozen."),
+    "account_not_frozen": ProblemType(422, "Account not frozen", "The account {accountId} is not frozen."),
+    "account_closed": ProblemType(422, "Account closed", "The account {accountId} is closed."),
+    "currency_mismatch": ProblemType(
+        422, "Currency mismatch", "The account {accountId} is in {accountCurrency}, not in {currency}."
+    ),
+    "balance_not_zero": ProblemType(
+        422, "Balance not zero", "The balance is {balance} (minor units of {currency}); it must be 0."
+    ),
+    "balance_limit_exceeded": ProblemType(
+        422, "Balance limit exceeded", "{amount} more would pass the limit of a balance (minor units of {currency})."
+    ),
+    "idempotency_key_reused": ProblemType(
+        422, "Idempotency key reused", "This key was used before, for another request: take a new one."
+    ),
+    "internal_error": ProblemType(500, "Internal error", "The bank failed; quote the requestId when you report it."),
+    "store_unavailable": ProblemType(
+        503, "Store unavailable", "The store cannot be reached; nothing was written.", True, retry_after_seconds=1
+    ),
+    "contention": ProblemType(
+        503,
+        "Contention",
+        "Too many write to the same account; nothing was written.",
+        True,
+        retry_after_seconds=1,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One case: a code of the table, and what is particular to it.
+
+    `fields` word the detail and become extension members; `detail` takes the place of the table's wording; `errors`
+    point at the parts of the request that are wrong.
+    """
+
+    code: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    detail: str | None = None
+    errors: tuple[Mapping[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Wording(dict[str, Any]):
+    """Fields for a detail; an old verdict may lack one that today's wording mentions."""
+
+    def __missing__(self, name: str) -> str:
+        return "(unknown)"
+
+
+def problem_response(*, problem: Problem, request: HttpRequest | Request) -> HttpResponse:
+    """Return the application/problem+json answer that tells `problem` to the sender of `request`."""
+    kind = PROBLEM_TYPES[problem.code]
+    document = {
+        "type": f"/problems/{problem.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail or kind.detail.format_map(_Wording(problem.fields)),
+        "code": problem.code,
+        "requestId": request.META["HTTP_X_REQUEST_ID"],
+        "retryable": kind.retryable,
+    }
+    # The fields follow the members that RFC 9457 and the API define, and never take their places.
+    document = document | dict(problem.fields) | document
+    if problem.errors:
+        document["errors"] = problem.errors
+    headers = dict(problem.headers)
+    if kind.retry_after_seconds is not None:
+        headers["Retry-After"] = str(kind.retry_after_seconds)
+    return HttpResponse(
+        orjson.dumps(document), status=kind.status, content_type="application/problem+json", headers=headers
+    )
+
+
+@singledispatch
+def problem_of(error: BaseException | None) -> Problem:
+    """Return the problem that `error` is for the client; what the table does not foresee is a fault of the bank."""
+    return Problem(code="internal_error")
+
+
+@problem_of.register
+def _(error: AccountError) -> Problem:
+    return Problem(code=error.code, fields=error.fields)
+
+
+@problem_of.register
+def _(error: eventstore.CommandRefused) -> Problem:
+    result = error.outcome.result
+    headers = {"Idempotent-Replayed": "true"} if error.outcome.replayed else {}
+    return Problem(code=result["code"], fields=result["fields"], headers=headers)
+
+
+@problem_of.register
+def _(error: eventstore.VersionConflict) -> Problem:
+    return Problem(
+        code=error.code,
+        fields={"expectedVersion": error.expected_version, "actualVersion": error.actual_version},
+    )
+
+
+@problem_of.register(eventstore.IdempotencyKeyReused)
+@problem_of.register(eventstore.Contention)
+@problem_of.register(eventstore.StoreUnavailable)
+def _(error: eventstore.EventStoreError) -> Problem:
+    return Problem(code=error.code)
+
+
+@problem_of.register
+def _(error: eventstore.OutcomeUnknown) -> Problem:
+    return Problem(
+        code=error.code,
+        detail="The connection to the store broke while it was writing, so the outcome is unknown. Send the request "
+        "again with the same key (Idempotency-Key or commandId); without a key, look at the account first.",
+    )
+
+
+# psycopg's pool time-outs, lock and statement time-outs, and refused or broken connections are all of these.
+@problem_of.register(django.db.OperationalError)
+@problem_of.register(django.db.InterfaceError)
+@problem_of.register(psycopg.OperationalError)
+@problem_of.register(psycopg.InterfaceError)
+def _(error: Exception) -> Problem:
+    return Problem(code="store_unavailable")
+
+
+@problem_of.register
+def _(error: drf.ValidationError) -> Problem:
+    errors = tuple(_located(error.detail, getattr(error, "located_in", "pointer"), ""))
+    return Problem(code="validation_error", errors=errors)
+
+
+def _located(detail: Any, located_in: str, location: str) -> Iterator[Mapping[str, str]]:
+    """Yield every error in `detail` with its place: a JSON pointer (RFC 6901), or the name of a parameter or header."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            step = name if located_in != "pointer" else "/" + name.replace("~", "~0").replace("/", "~1")
+            yield from _located(inner, located_in, location + step)
+    else:
+        for item in detail:
+            yield {located_in: location, "code": item.code, "detail": str(item)}
+
+
+@problem_of.register
+def _(error: drf.ParseError) -> Problem:
+    return Problem(code="malformed_json", detail=str(error.detail))
+
+
+@problem_of.register(UnreadablePostError)
+def _(error: Exception) -> Problem:
+    return Problem(code="malformed_json", detail="The content of the request ended before its announced length.")
+
+
+@problem_of.register(django_exceptions.RequestDataTooBig)
+def _(error: Exception) -> Problem:
+    return Problem(code="payload_too_large")
+
+
+@problem_of.register(django_exceptions.SuspiciousOperation)
+@problem_of.register(django_exceptions.BadRequest)
+def _(error: Exception) -> Problem:
+    return Problem(code="validation_error")
+
+
+@problem_of.register
+def _(error: django_exceptions.DisallowedHost) -> Problem:
+    detail = "The bank does not answer to this name."
+    return Problem(code="validation_error", errors=({"header": "Host", "code": "unknown_host", "detail": detail},))
+
+
+@problem_of.register(drf.NotAuthenticated)
+@problem_of.register(drf.AuthenticationFailed)
+def _(error: drf.APIException) -> Problem:
+    # DRF puts the challenge of the first authentication class here; without one there is nothing to answer with.
+    return Problem(code="unauthenticated", headers={"WWW-Authenticate": getattr(error, "auth_header", "Bearer")})
+
+
+@problem_of.register(drf.PermissionDenied)
+@problem_of.register(django_exceptions.PermissionDenied)
+def _(error: Exception) -> Problem:
+    return Problem(code="forbidden")
+
+
+@problem_of.register(drf.NotFound)
+@problem_of.register(Http404)
+def _(error: Exception) -> Problem:
+    return Problem(code="not_found")
+
+
+@problem_of.register
+def _(error: drf.MethodNotAllowed) -> Problem:
+    return Problem(code="method_not_allowed", detail=str(error.detail))
+
+
+@problem_of.register
+def _(error: drf.UnsupportedMediaType) -> Problem:
+    return Problem(code="unsupported_media_type")

@@ -1,0 +1,25 @@
+"""Every URL of the bank; one path's commands and queries meet here."""
+
+from django.contrib import admin
+from django.urls import path
+
+from accounts import views as accounts
+from bank.by_method import by_method
+from bank.health import health
+
+handler400 = "bank.error_views.bad_request"
+handler403 = "bank.error_views.permission_denied"
+handler404 = "bank.error_views.page_not_found"
+handler500 = "bank.error_views.server_error"
+
+urlpatterns = [
+    path("api/accounts", by_method(POST=accounts.CreateAccountView.as_view())),
+    path("api/accounts/<str:account_id>/deposits", by_method(POST=accounts.DepositView.as_view())),
+    path("api/accounts/<str:account_id>/withdrawals", by_method(POST=accounts.WithdrawalView.as_view())),
+    path("api/accounts/<str:account_id>/freeze", by_method(POST=accounts.FreezeView.as_view())),
+    path("api/accounts/<str:account_id>/unfreeze", by_method(POST=accounts.UnfreezeView.as_view())),
+    path("api/accounts/<str:account_id>/close", by_method(POST=accounts.CloseView.as_view())),
+    path("api/health", by_method(GET=health)),
+    path("health", by_method(GET=health)),
+    path("admin/", admin.site.urls),
+]
