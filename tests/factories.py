@@ -1,6 +1,7 @@
 """Makes the records that tests need, valid unless told otherwise, each with an identity of its own."""
 
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import uuid4
 
 from factory.base import Factory
@@ -102,7 +103,11 @@ class CommitFactory(Factory[Commit]):
     snapshots = ()
 
 
-class AccountCommandFactory(Factory[AccountCommand]):
+SomeCommand = TypeVar("SomeCommand", bound=AccountCommand)
+SomeMovement = TypeVar("SomeMovement", bound=Movement)
+
+
+class AccountCommandFactory(Factory[SomeCommand]):
     """What a client asks of an account; with no `account_id`, of one that nobody else knows."""
 
     class Meta:
@@ -111,7 +116,7 @@ class AccountCommandFactory(Factory[AccountCommand]):
     account_id = LazyFunction(lambda: f"acc-{uuid4()}")
 
 
-class CreateAccountFactory(AccountCommandFactory):
+class CreateAccountFactory(AccountCommandFactory[CreateAccount]):
     """A dollar account for an owner."""
 
     class Meta:
@@ -121,11 +126,10 @@ class CreateAccountFactory(AccountCommandFactory):
     currency = "USD"
 
 
-class MovementFactory(AccountCommandFactory):
+class MovementFactory(AccountCommandFactory[SomeMovement]):
     """Ten dollars, with a reference of the client's."""
 
     class Meta:
-        model = Movement
         abstract = True
 
     amount = 1000
@@ -133,21 +137,21 @@ class MovementFactory(AccountCommandFactory):
     transaction_id = Sequence(lambda number: f"txn-{number}")
 
 
-class DepositMoneyFactory(MovementFactory):
+class DepositMoneyFactory(MovementFactory[DepositMoney]):
     """Money in."""
 
     class Meta:
         model = DepositMoney
 
 
-class WithdrawMoneyFactory(MovementFactory):
+class WithdrawMoneyFactory(MovementFactory[WithdrawMoney]):
     """Money out."""
 
     class Meta:
         model = WithdrawMoney
 
 
-class FreezeAccountFactory(AccountCommandFactory):
+class FreezeAccountFactory(AccountCommandFactory[FreezeAccount]):
     """A stop, with its reason."""
 
     class Meta:
@@ -156,7 +160,7 @@ class FreezeAccountFactory(AccountCommandFactory):
     reason = "compliance review"
 
 
-class UnfreezeAccountFactory(AccountCommandFactory):
+class UnfreezeAccountFactory(AccountCommandFactory[UnfreezeAccount]):
     """The end of a stop, with its reason."""
 
     class Meta:
@@ -165,7 +169,7 @@ class UnfreezeAccountFactory(AccountCommandFactory):
     reason = "review done"
 
 
-class CloseAccountFactory(AccountCommandFactory):
+class CloseAccountFactory(AccountCommandFactory[CloseAccount]):
     """The end, with its reason."""
 
     class Meta:

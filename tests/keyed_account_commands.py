@@ -19,9 +19,9 @@ from tests.factories import (
 OPEN = CommandContext()
 
 
-def keyed() -> CommandContext:
-    """Return the context of a command under a key that nobody else uses."""
-    return CommandContext(key=CommandKey(scope="test-client", key=str(uuid4())), fingerprint="first")
+def keyed(key: str | None = None, *, scope: str = "test-client", fingerprint: str = "first") -> CommandContext:
+    """Return the context of a command under `key`, or one that nobody else uses."""
+    return CommandContext(key=CommandKey(scope=scope, key=key or str(uuid4())), fingerprint=fingerprint)
 
 
 def at_version(account_id: str, version: int, *, like: CommandContext = OPEN) -> CommandContext:
@@ -29,11 +29,6 @@ def at_version(account_id: str, version: int, *, like: CommandContext = OPEN) ->
     return CommandContext(
         key=like.key, fingerprint=like.fingerprint, expected_versions={account_stream_id(account_id): version}
     )
-
-
-def other_command(like: CommandContext) -> CommandContext:
-    """Return the context of another command under the same key."""
-    return CommandContext(key=like.key, fingerprint="other")
 
 
 def opened_with(balance: int) -> str:
@@ -122,10 +117,9 @@ class KeyedAccountCommands:
 
     def test_each_client_has_keys_of_its_own(self):
         account_id = opened_with(0)
-        mine = keyed()
-        theirs = CommandContext(key=CommandKey(scope="other-client", key=mine.key.key), fingerprint="first")
-        deposit(account_id, 1, mine)
-        assert not deposit(account_id, 1, theirs).replayed
+        key = str(uuid4())
+        deposit(account_id, 1, keyed(key, scope="my-client"))
+        assert not deposit(account_id, 1, keyed(key, scope="their-client")).replayed
         assert_stands_at(account_id, version=3, balance=2)
 
     def test_a_refusal_has_no_events(self):
@@ -153,12 +147,11 @@ class PrecedenceOfAnswers:
 
     def test_another_command_under_a_used_key_comes_first(self):
         account_id = opened_with(100)
-        context = keyed()
-        withdraw(account_id, 100, context)
-        other = other_command(context)
+        key = str(uuid4())
+        withdraw(account_id, 100, keyed(key))
         with pytest.raises(IdempotencyKeyReused) as reused:
-            withdraw(account_id, 1, at_version(account_id, 1, like=other))
-        assert reused.value.key == context.key.key
+            withdraw(account_id, 1, at_version(account_id, 1, like=keyed(key, fingerprint="other")))
+        assert reused.value.key == key
         assert_stands_at(account_id, version=3, balance=0)
 
     def test_a_duplicate_comes_before_its_expected_version(self):

@@ -64,7 +64,7 @@ class Account:
     balance: int = 0
     status: AccountStatus = AccountStatus.NEW
 
-    def create(self, command: CreateAccount) -> tuple[AccountEvent, ...]:
+    def create(self, command: CreateAccount) -> tuple[AccountCreated, ...]:
         """Open the account, once and for ever: not even a closed one can be opened again.
 
         Raises AccountExists; UnknownCurrency, a ValueError, if the edge let through a currency that is none.
@@ -74,7 +74,7 @@ class Account:
             raise AccountExists(accountId=command.account_id)
         return (AccountCreated(**_said_by(command)),)
 
-    def deposit(self, command: DepositMoney) -> tuple[AccountEvent, ...]:
+    def deposit(self, command: DepositMoney) -> tuple[MoneyDeposited, ...]:
         """Add money. The refund of a transfer reaches a frozen account too: the money is its owner's already.
 
         Raises AccountNotFound, AccountIsClosed, AccountIsFrozen, CurrencyMismatch or BalanceLimitExceeded.
@@ -85,7 +85,7 @@ class Account:
             raise BalanceLimitExceeded(**self._balance_and_amount(command))
         return (MoneyDeposited(**_said_by(command)),)
 
-    def withdraw(self, command: WithdrawMoney) -> tuple[AccountEvent, ...]:
+    def withdraw(self, command: WithdrawMoney) -> tuple[MoneyWithdrawn, ...]:
         """Take money, down to a balance of 0.
 
         Raises AccountNotFound, AccountIsClosed, AccountIsFrozen, CurrencyMismatch or InsufficientFunds.
@@ -95,20 +95,20 @@ class Account:
             raise InsufficientFunds(**self._balance_and_amount(command))
         return (MoneyWithdrawn(**_said_by(command)),)
 
-    def freeze(self, command: FreezeAccount) -> tuple[AccountEvent, ...]:
+    def freeze(self, command: FreezeAccount) -> tuple[AccountFrozen, ...]:
         """Stop all movements. Raises AccountNotFound, AccountIsClosed or AccountIsFrozen."""
         self._require_open(command)
         self._require_not_frozen()
         return (AccountFrozen(**_said_by(command)),)
 
-    def unfreeze(self, command: UnfreezeAccount) -> tuple[AccountEvent, ...]:
+    def unfreeze(self, command: UnfreezeAccount) -> tuple[AccountUnfrozen, ...]:
         """Allow movements again. Raises AccountNotFound, AccountIsClosed or AccountNotFrozen."""
         self._require_open(command)
         if self.status is not AccountStatus.FROZEN:
             raise AccountNotFrozen(accountId=self.account_id)
         return (AccountUnfrozen(**_said_by(command)),)
 
-    def close(self, command: CloseAccount) -> tuple[AccountEvent, ...]:
+    def close(self, command: CloseAccount) -> tuple[AccountClosed, ...]:
         """End the account. A freeze must be lifted before, by those who may: closing is no way around it.
 
         Raises AccountNotFound, AccountIsClosed, AccountIsFrozen or BalanceNotZero.

@@ -36,9 +36,10 @@ def account_with_long_history() -> str:
 
 
 def change_snapshots(statement: str, account_id: str) -> int:
+    """Run `statement` on the account's snapshots, around the store, and return how many it changed."""
     with connection.cursor() as cursor:
         cursor.execute(statement, {"stream_id": account_stream_id(account_id)})
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,7 @@ def test_it_loads_one_snapshot_and_at_most_100_events(long_account):
     request = StreamRequest(stream_id=account_stream_id(long_account), snapshot_schema_version=SNAPSHOT_SCHEMA_VERSION)
     [loaded] = PostgresEventStore().load([request]).streams.values()
     assert len(loaded.tail) <= 100
+    assert loaded.snapshot is not None
     assert loaded.snapshot.version + len(loaded.tail) == VERSIONS
     stored = load_account(long_account)
     assert (stored.version, stored.state.balance) == (VERSIONS, 3 * (VERSIONS - 1))

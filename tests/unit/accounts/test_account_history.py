@@ -65,9 +65,10 @@ def test_applying_leaves_the_account_as_it_was():
     assert (before.balance, after.balance) == (0, 5)
 
 
-def test_nothing_but_events_changes_an_account():
+@pytest.mark.parametrize(("changed", "after"), [("balance", 5), ("status", AccountStatus.CLOSED)])
+def test_nothing_but_events_changes_an_account(changed, after):
     with pytest.raises(FrozenInstanceError):
-        given(opened()).account.balance = 5
+        setattr(given(opened()).account, changed, after)
 
 
 def test_a_movement_on_a_frozen_account_is_history_like_any_other():

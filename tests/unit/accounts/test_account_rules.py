@@ -1,5 +1,7 @@
 """What an account takes and what it refuses, rule by rule and in their order."""
 
+from typing import Any
+
 import pytest
 
 from accounts.domain.commands import (
@@ -79,7 +81,7 @@ class TestDeposit:
         given(opened()).when(deposit(1000)).then(deposited(1000))
 
     def test_keeps_all_that_the_command_says(self):
-        said = {
+        said: dict[str, Any] = {
             "account_id": ACCOUNT_ID,
             "amount": 5,
             "currency": "USD",

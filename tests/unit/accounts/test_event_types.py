@@ -1,6 +1,7 @@
 """How account events are stored and read again, in every version there was."""
 
 from dataclasses import MISSING, fields
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -30,17 +31,19 @@ VALUES = {
 
 
 def any_event(event_class: type[AccountEvent]) -> st.SearchStrategy[AccountEvent]:
-    required = {
+    required: dict[str, st.SearchStrategy[Any]] = {
         field.name: VALUES.get(field.name, TEXTS)
         for field in fields(event_class)
         if field.default is MISSING and field.default_factory is MISSING
     }
-    optional = {
+    optional: dict[str, st.SearchStrategy[Any]] = {
         field.name: VALUES.get(field.name, st.none() | TEXTS)
         for field in fields(event_class)
         if field.name not in required
     }
-    return st.fixed_dictionaries(required, optional=optional).map(lambda values: event_class(**values))
+    return st.fixed_dictionaries(required, optional=optional).map(
+        lambda values: event_class(**values)
+    )
 
 
 EVENTS = st.one_of([any_event(event_class) for _, event_class in EVENT_TYPES.values()])
