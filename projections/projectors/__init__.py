@@ -1,0 +1,10 @@
+"""The projectors of the bank."""
+
+from typing import Any
+
+from projections.projector import Projector
+from projections.projectors.account_statement import AccountStatementProjector
+from projections.projectors.account_summary import AccountSummaryProjector
+
+PROJECTORS: tuple[Projector[Any], ...] = (AccountSummaryProjector(), AccountStatementProjector())
+"""In the order in which each round advances them."""

@@ -1,0 +1,219 @@
+"""The one way a read model changes: lock the checkpoint, read a batch, apply it, save the checkpoint, all at once."""
+
+import logging
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from django.conf import settings
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from eventstore.records import RecordedEvent
+from eventstore.store import EventStore, event_store
+from projections.models import ProjectionCheckpoint, ProjectionFailure
+from projections.projector import Projector, State
+
+logger = logging.getLogger(__name__)
+
+# What a row itself can be at fault for; any other error of the database says nothing about the events.
+REFUSED_ROWS = (DataError, IntegrityError, ValueError, OverflowError)
+
+MAX_ERROR_LENGTH = 1_000
+MAX_TRACEBACK_LENGTH = 10_000
+
+
+class StreamGap(Exception):
+    """An event came that is not the next one of its stream: those between are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a projection stands after a batch, and how many events of the log the batch held."""
+
+    position: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step(Generic[State]):
+    """One event, and what its stream had come to with it."""
+
+    event: RecordedEvent
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """The event at which a stream cannot go on, and why."""
+
+    event: RecordedEvent
+    error: Exception
+
+
+def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Progress | None:
+    """Project the next batch of the log, exactly once; None if another runner is at it.
+
+    Events and checkpoint are committed together, and the checkpoint's row is locked before the log is read: so a
+    runner that dies leaves nothing half done, and a second one can neither repeat the batch nor overtake it.
+    Raises StoreUnavailable and the database's errors; a stream that cannot be projected is parked instead.
+    """
+    with transaction.atomic(durable=True):
+        checkpoint = _lock_checkpoint(projector, skip_locked=True)
+        if checkpoint is None:
+            return None
+        events = (store or event_store()).read_all(
+            after_position=checkpoint.position, limit=settings.PROJECTION_BATCH_EVENTS
+        )
+        if events:
+            _project(projector, events)
+            checkpoint.position = events[-1].position
+            checkpoint.save(force_update=True)
+        return Progress(position=checkpoint.position, events=len(events))
+
+
+def rebuild_stream(*, projector: Projector[Any], stream_id: str, store: EventStore | None = None) -> bool:
+    """Project one stream anew, from its first event up to the checkpoint: retry, repair and rebuild are this.
+
+    Return whether all of it could be projected; otherwise the stream is parked (again). Raises StoreUnavailable and
+    the database's errors, OperationalError among them if a batch holds the checkpoint for longer than lock_timeout.
+    """
+    store = store or event_store()
+    with transaction.atomic(durable=True):
+        checkpoint = _lock_checkpoint(projector, skip_locked=False)
+        projector.delete(stream_id=stream_id)
+        failure = _project_stream(projector, stream_id, store, until_position=checkpoint.position if checkpoint else 0)
+        if failure:
+            _park(projector, failure)
+        else:
+            ProjectionFailure.objects.filter(projection=projector.name, stream_id=stream_id).delete()
+        return failure is None
+
+
+def _lock_checkpoint(projector: Projector[Any], *, skip_locked: bool) -> ProjectionCheckpoint | None:
+    # SQLite knows no row locks and needs none: its transactions begin IMMEDIATE, so only one of them is under way.
+    rows = ProjectionCheckpoint.objects.select_for_update(skip_locked=skip_locked).filter(projection=projector.name)
+    if (locked := rows.first()) is None:
+        # Somebody else has it, or it was never made: making it changes nothing in the first case.
+        ProjectionCheckpoint.objects.bulk_create(
+            [ProjectionCheckpoint(projection=projector.name)], ignore_conflicts=True
+        )
+        locked = rows.first()
+    return locked
+
+
+def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None:
+    """Apply a batch: each stream's events in order, one read and one write for all of them."""
+    by_stream: dict[str, list[RecordedEvent]] = {}
+    for event in events:
+        if projector.selects(event=event):
+            by_stream.setdefault(event.stream_id, []).append(event)
+    for stream_id in _parked(projector, by_stream):
+        # Its events wait in the log; rebuild_stream comes back for them.
+        del by_stream[stream_id]
+    if not by_stream:
+        return
+    states = projector.load(stream_ids=by_stream.keys())
+    histories, failures = [], []
+    for stream_id, stream_events in by_stream.items():
+        state = states.get(stream_id) or projector.initial(stream_id=stream_id)
+        steps, failure = _fold(projector, state, stream_events)
+        if steps:
+            histories.append(steps)
+        if failure:
+            failures.append(failure)
+    # A row refused is an earlier event than the one that could not be folded: it is the one to be kept.
+    refused = _save(projector, histories)
+    for failure in {failure.event.stream_id: failure for failure in (*failures, *refused)}.values():
+        _park(projector, failure)
+
+
+def _project_stream(
+    projector: Projector[Any], stream_id: str, store: EventStore, *, until_position: int
+) -> _Failure | None:
+    """Fold a stream into its deleted rows, in batches: an account may have more events than fit in memory."""
+    state = projector.initial(stream_id=stream_id)
+    while True:
+        events = store.read_stream(stream_id, after_version=state.version, limit=settings.PROJECTION_BATCH_EVENTS)
+        events = [event for event in events if event.position <= until_position]
+        if not events:
+            return None
+        steps, failure = _fold(projector, state, events)
+        if refused := _save(projector, [steps]):
+            return refused[0]
+        if failure:
+            return failure
+        state = steps[-1].state
+
+
+def _fold(
+    projector: Projector[State], state: State, events: Sequence[RecordedEvent]
+) -> tuple[list[_Step[State]], _Failure | None]:
+    """Apply events that are the next ones of their stream; stop at the first that cannot be applied."""
+    steps: list[_Step[State]] = []
+    for event in events:
+        if event.version <= state.version:
+            continue
+        try:
+            if event.version > state.version + 1:
+                raise StreamGap(f"version {event.version} came after version {state.version}")
+            state = projector.apply(state=state, event=event)
+        except Exception as error:
+            return steps, _Failure(event=event, error=error)
+        steps.append(_Step(event=event, state=state))
+    return steps, None
+
+
+def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> list[_Failure]:
+    """Write all histories at once; if a row is refused, event by event, to find which and to keep all others."""
+    try:
+        with transaction.atomic():
+            projector.save(histories=[[step.state for step in steps] for steps in histories])
+        return []
+    except REFUSED_ROWS:
+        failures = [_save_one_by_one(projector, steps) for steps in histories]
+        return [failure for failure in failures if failure]
+
+
+def _save_one_by_one(projector: Projector[State], steps: Sequence[_Step[State]]) -> _Failure | None:
+    for step in steps:
+        try:
+            with transaction.atomic():
+                projector.save(histories=[[step.state]])
+        except REFUSED_ROWS as error:
+            return _Failure(event=step.event, error=error)
+    return None
+
+
+def _parked(projector: Projector[Any], stream_ids: Any) -> list[str]:
+    failures = ProjectionFailure.objects.filter(projection=projector.name, stream_id__in=list(stream_ids))
+    return list(failures.values_list("stream_id", flat=True))
+
+
+def _park(projector: Projector[Any], failure: _Failure) -> None:
+    event, error = failure.event, failure.error
+    logger.error(
+        "%s: stream %s is parked at version %d: %r",
+        projector.name,
+        event.stream_id,
+        event.version,
+        error,
+        exc_info=error,
+    )
+    now = timezone.now()
+    facts = {
+        "version": event.version,
+        "position": event.position,
+        "event_id": event.event_id,
+        "error": f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH],
+        "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK_LENGTH:],
+        "last_failed_at": now,
+    }
+    ProjectionFailure.objects.update_or_create(
+        projection=projector.name,
+        stream_id=event.stream_id,
+        defaults={**facts, "attempts": F("attempts") + 1},
+        create_defaults={**facts, "first_failed_at": now},
+    )

@@ -1,0 +1,145 @@
+"""The read models, and how far each projection has come."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.domain.money import MAX_AMOUNT
+
+
+class AccountStatus(models.TextChoices):
+    """Where an account is in its life."""
+
+    ACTIVE = "ACTIVE"
+    FROZEN = "FROZEN"
+    CLOSED = "CLOSED"
+
+
+class AccountSummary(models.Model):
+    """An account as it is now; `balance` is in minor units of `currency`, times are business time."""
+
+    account_id = models.TextField(primary_key=True)
+    owner_id = models.TextField()
+    client_id = models.TextField(null=True)
+    currency = models.TextField()
+    status = models.TextField(choices=AccountStatus.choices)
+    balance = models.BigIntegerField()
+    version = models.BigIntegerField()
+    last_position = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "account_summary"
+        verbose_name = "account"
+        verbose_name_plural = "accounts"
+        # No index on what every movement changes: balances are then updated in place, with no index to maintain.
+        indexes = (
+            models.Index(fields=["owner_id", "account_id"], name="account_summary_owner"),
+            models.Index(fields=["status", "account_id"], name="account_summary_status"),
+            models.Index(fields=["currency", "account_id"], name="account_summary_currency"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(balance__gte=0, balance__lte=MAX_AMOUNT), name="account_summary_balance_check"
+            ),
+            models.CheckConstraint(condition=Q(status__in=AccountStatus.values), name="account_summary_status_check"),
+            models.CheckConstraint(
+                condition=Q(version__gt=0, last_position__gte=F("version")), name="account_summary_version_check"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.account_id
+
+
+class AccountStatement(models.Model):
+    """One line of an account's statement, for each of its events; `balance` is what it left on the account.
+
+    `currency` is the account's, on every line. What does not apply to the event is null.
+    """
+
+    position = models.BigIntegerField(primary_key=True)
+    account_id = models.TextField()
+    stream_version = models.BigIntegerField()
+    event_id = models.UUIDField()
+    event_type = models.TextField()
+    amount = models.BigIntegerField(null=True)
+    currency = models.TextField()
+    balance = models.BigIntegerField()
+    contra = models.TextField(null=True)
+    transaction_id = models.TextField(null=True)
+    transfer_id = models.TextField(null=True)
+    counterparty = models.TextField(null=True)
+    reason = models.TextField(null=True)
+    description = models.TextField(null=True)
+    metadata = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "account_statement"
+        verbose_name = "statement line"
+        verbose_name_plural = "statement lines"
+        constraints = (
+            # Serves every query of a history, by date and by type too: those read on along one account's lines.
+            models.UniqueConstraint(fields=["account_id", "stream_version"], name="account_statement_version_key"),
+            models.CheckConstraint(
+                condition=Q(balance__gte=0, balance__lte=MAX_AMOUNT), name="account_statement_balance_check"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__isnull=True, contra__isnull=True) | Q(amount__gte=1, contra__isnull=False),
+                name="account_statement_movement_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(stream_version__gt=0, position__gte=F("stream_version")),
+                name="account_statement_version_check",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.stream_version}"
+
+
+class ProjectionCheckpoint(models.Model):
+    """The position in the log up to which a projection has seen every event."""
+
+    projection = models.TextField(primary_key=True)
+    position = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "projection_checkpoints"
+        verbose_name = "checkpoint"
+        verbose_name_plural = "checkpoints"
+        constraints = (
+            models.CheckConstraint(condition=Q(position__gte=0), name="projection_checkpoints_position_check"),
+        )
+
+    def __str__(self) -> str:
+        return self.projection
+
+
+class ProjectionFailure(models.Model):
+    """A parked stream: the event at which a projection could not go on; the stream's later events wait behind it."""
+
+    projection = models.TextField()
+    stream_id = models.TextField()
+    version = models.BigIntegerField()
+    position = models.BigIntegerField()
+    event_id = models.UUIDField()
+    error = models.TextField()
+    traceback = models.TextField()
+    attempts = models.PositiveIntegerField(default=1)
+    first_failed_at = models.DateTimeField()
+    last_failed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "projection_failures"
+        verbose_name = "parked stream"
+        verbose_name_plural = "parked streams"
+        constraints = (
+            models.UniqueConstraint(fields=["projection", "stream_id"], name="projection_failures_stream_key"),
+            models.CheckConstraint(condition=Q(version__gt=0, attempts__gt=0), name="projection_failures_check"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.projection}: {self.stream_id}"

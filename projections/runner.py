@@ -1,0 +1,100 @@
+"""Keeps the projections advancing: for a time slice, for ever, or once up to the head of the log."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import Any
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from eventstore.exceptions import StoreUnavailable
+from eventstore.store import EventStore, event_store
+from projections.engine import Progress, advance
+from projections.projector import Projector
+from projections.projectors import PROJECTORS
+
+logger = logging.getLogger(__name__)
+
+# The shortest wait: long enough for the events of a busy moment to share a batch.
+BUSY_SECONDS = 0.005
+OUTAGE_SECONDS = 1.0
+
+DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
+
+
+def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store: EventStore | None = None) -> None:
+    """Advance all projections in turn until the slice is over or `should_stop()`, and wait for events in between.
+
+    The wait grows from milliseconds to settings.PROJECTION_IDLE_SECONDS. A projection that fails as a whole (not one
+    of its streams) is logged and left alone until the next slice. Raises StoreUnavailable when the log is away.
+    """
+    store = store or event_store()
+    slice_end = time.monotonic() + slice_seconds
+    working = list(PROJECTORS)
+    wait_seconds = BUSY_SECONDS
+    caught_up_to: int | None = None
+    while time.monotonic() < slice_end and not should_stop():
+        progress = _advance_each(working, store) if store.head_position() != caught_up_to else []
+        if progress:
+            caught_up_to = _common_position(progress)
+        most_events = max((made.events for made in progress if made), default=0)
+        if most_events == settings.PROJECTION_BATCH_EVENTS:
+            continue
+        wait_seconds = BUSY_SECONDS if most_events else min(wait_seconds * 2, settings.PROJECTION_IDLE_SECONDS)
+        # Not a wait on an Event: a signal handler that sets the Event its own thread is waiting on never returns.
+        time.sleep(wait_seconds)
+
+
+def run_forever(*, stop: Event) -> None:
+    """Advance all projections until `stop` is set; an outage of the database is waited out."""
+    try:
+        while not stop.is_set():
+            try:
+                advance_all(slice_seconds=settings.PROJECTION_SLICE_SECONDS, should_stop=stop.is_set)
+            except Exception as error:
+                log_interruption(error)
+                # Whatever is wrong with the connection, the next one has not got it.
+                connection.close()
+                time.sleep(OUTAGE_SECONDS)
+    finally:
+        connection.close()
+
+
+def catch_up(*, projectors: Sequence[Projector[Any]] = PROJECTORS, store: EventStore | None = None) -> None:
+    """Advance projections until each has seen all that is in the log now. Raises what `advance` raises."""
+    store = store or event_store()
+    head = store.head_position()
+    for projector in projectors:
+        while (progress := advance(projector=projector, store=store)) is None or progress.position < head:
+            if progress is None:
+                time.sleep(BUSY_SECONDS)
+
+
+def log_interruption(error: Exception) -> None:
+    """Log why projecting stopped for now: an outage in one line, anything else as the defect that it is."""
+    if isinstance(error, DATABASE_IS_AWAY):
+        logger.warning("projections wait for the database: %s", error)
+    else:
+        logger.error("projections were interrupted", exc_info=error)
+
+
+def _advance_each(working: list[Projector[Any]], store: EventStore) -> list[Progress | None]:
+    """Advance each projection by one batch; one that fails leaves `working`, so that the others go on."""
+    progress: list[Progress | None] = []
+    for projector in tuple(working):
+        try:
+            progress.append(advance(projector=projector, store=store))
+        except DATABASE_IS_AWAY:
+            raise
+        except Exception:
+            logger.exception("projection %s stopped; the next slice tries again", projector.name)
+            working.remove(projector)
+    return progress
+
+
+def _common_position(progress: Sequence[Progress | None]) -> int | None:
+    """Return the position that all projections have reached; None if another runner knows that of one of them."""
+    positions = [made.position for made in progress if made]
+    return min(positions) if positions and len(positions) == len(progress) else None
