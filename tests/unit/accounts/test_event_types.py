@@ -41,9 +41,7 @@ def any_event(event_class: type[AccountEvent]) -> st.SearchStrategy[AccountEvent
         for field in fields(event_class)
         if field.name not in required
     }
-    return st.fixed_dictionaries(required, optional=optional).map(
-        lambda values: event_class(**values)
-    )
+    return st.fixed_dictionaries(required, optional=optional).map(lambda values: event_class(**values))
 
 
 EVENTS = st.one_of([any_event(event_class) for _, event_class in EVENT_TYPES.values()])
