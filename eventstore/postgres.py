@@ -16,8 +16,8 @@ from eventstore.statements import statement
 
 # Classes of SQLSTATE. 08 connection, 53 resources, 55P03 lock_timeout, 57 shutdown and statement_timeout.
 UNAVAILABLE_STATES = ("08", "53", "55P03", "57")
-# 22 data exception, 23 constraint violation, BK the bank's own: the caller of `append` broke its contract.
-INVALID_STATES = ("22", "23", "BK")
+# 22 data exception, 23 constraint violation, 54 limit exceeded, BK the bank's own: what `append` was given was wrong.
+INVALID_STATES = ("22", "23", "54", "BK")
 
 
 class PostgresEventStore:
