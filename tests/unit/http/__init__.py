@@ -1,0 +1,1 @@
+"""The HTTP edge, without a database and without a server."""
