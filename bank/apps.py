@@ -1,6 +1,7 @@
 """The Django app of this folder."""
 
 from django.apps import AppConfig
+from django.core.signals import request_started
 from django.db.models.signals import post_migrate, pre_migrate
 
 
@@ -10,8 +11,10 @@ class BankConfig(AppConfig):
     name = "bank"
 
     def ready(self) -> None:
-        """Guard `migrate`, once a run and not once for each app."""
+        """Guard `migrate`, once a run and not once for each app; begin each request with living connections."""
+        from bank.dead_connections import drop_dead_connections
         from bank.migration_guards import after_migrate, before_migrate
 
+        request_started.connect(drop_dead_connections)
         pre_migrate.connect(before_migrate, sender=self)
         post_migrate.connect(after_migrate, sender=self)

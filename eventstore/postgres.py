@@ -59,27 +59,14 @@ class PostgresEventStore:
         return int(position)
 
     def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
-        """Run one statement; a read whose connection was found dead is tried once more, on a new one.
-
-        A connection that breaks under a write leaves open whether the write was done: that is for the caller to know.
-        """
         connection = connections[self._using]
-        for may_retry in (not writes and not connection.in_atomic_block, False):
-            try:
-                return _execute(connection, stem, parameters)
-            except (psycopg.Error, django.db.Error) as error:
-                was_lost = _discard_if_lost(connection)
-                if was_lost and may_retry:
-                    continue
-                raise _translated(error, was_lost=was_lost, writes=writes) from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _execute(connection: BaseDatabaseWrapper, stem: str, parameters: Mapping[str, Any]) -> list[Row]:
-    # Below Django's cursor, which would neither prepare the statement nor keep its parameters apart from it.
-    connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(statement(stem), parameters, prepare=True).fetchall()
+        try:
+            # Below Django's cursor, which would neither prepare the statement nor keep its parameters apart from it.
+            connection.ensure_connection()
+            with psycopg.Cursor(connection.connection) as cursor:
+                return cursor.execute(statement(stem), parameters, prepare=True).fetchall()
+        except (psycopg.Error, django.db.Error) as error:
+            raise _translated(error, was_lost=_discard_if_lost(connection), writes=writes) from error
 
 
 def _discard_if_lost(connection: BaseDatabaseWrapper) -> bool:
