@@ -6,6 +6,7 @@ from django.urls import path
 from accounts import views as accounts
 from bank.by_method import by_method
 from bank.health import health
+from projections import views as projections
 
 handler400 = "bank.error_views.bad_request"
 handler403 = "bank.error_views.permission_denied"
@@ -13,7 +14,13 @@ handler404 = "bank.error_views.page_not_found"
 handler500 = "bank.error_views.server_error"
 
 urlpatterns = [
-    path("api/accounts", by_method(POST=accounts.CreateAccountView.as_view())),
+    path(
+        "api/accounts",
+        by_method(GET=projections.AccountListView.as_view(), POST=accounts.CreateAccountView.as_view()),
+    ),
+    path("api/accounts/<str:account_id>", by_method(GET=projections.AccountDetailView.as_view())),
+    path("api/accounts/<str:account_id>/balance", by_method(GET=projections.AccountBalanceView.as_view())),
+    path("api/accounts/<str:account_id>/history", by_method(GET=projections.AccountHistoryView.as_view())),
     path("api/accounts/<str:account_id>/deposits", by_method(POST=accounts.DepositView.as_view())),
     path("api/accounts/<str:account_id>/withdrawals", by_method(POST=accounts.WithdrawalView.as_view())),
     path("api/accounts/<str:account_id>/freeze", by_method(POST=accounts.FreezeView.as_view())),
