@@ -25,7 +25,7 @@ def context(request: Request, **fields):
     return command_context(request=request, fields={**FIELDS, **fields}, stream_id="account-acc-1")
 
 
-def refused_header(request: Request, **fields) -> dict:
+def refused_header(request: Request, **fields):
     with pytest.raises(InvalidHeaders) as refusal:
         context(request, **fields)
     return refusal.value.get_codes()

@@ -1,6 +1,7 @@
 """What the parser refuses to call JSON, and how the renderer writes."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from bank.json_format import JsonOnly, JsonRenderer, StrictJsonParser
 
 def parse(content: bytes, media_type: str = "application/json"):
     """Parse `content` as the parser gets it from DRF."""
-    request = RequestFactory().generic("POST", "/", content, content_type=media_type)
+    request: Any = RequestFactory().generic("POST", "/", content, content_type=media_type)
     return StrictJsonParser().parse(request, media_type)
 
 

@@ -10,17 +10,22 @@ from django.test import RequestFactory
 from bank.request_id import RequestIdFilter, RequestIdMiddleware
 
 
+def logged_id() -> str:
+    """Return the request id that a log line written now would bear."""
+    record = logging.makeLogRecord({})
+    assert RequestIdFilter().filter(record)
+    return vars(record)["request_id"]
+
+
 def passed(**headers: str):
     """Send a request through the middleware; return what the view saw, and the answer."""
-    seen = {}
+    seen: dict[str, str] = {}
 
     def view(request):
-        record = logging.makeLogRecord({})
-        RequestIdFilter().filter(record)
         seen.update(
             request_id=request.headers["X-Request-Id"],
             correlation_id=request.headers["X-Correlation-Id"],
-            logged=record.request_id,
+            logged=logged_id(),
         )
         return HttpResponse()
 
@@ -48,6 +53,4 @@ def test_without_a_correlation_id_a_request_starts_one():
 
 def test_outside_of_requests_log_lines_bear_no_name():
     passed(**{"X-Request-Id": "req-1"})
-    record = logging.makeLogRecord({})
-    assert RequestIdFilter().filter(record)
-    assert record.request_id == "-"
+    assert logged_id() == "-"
