@@ -120,8 +120,7 @@ def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None
     for stream_id, stream_events in by_stream.items():
         state = states.get(stream_id) or projector.initial(stream_id=stream_id)
         steps, failure = _fold(projector, state, stream_events)
-        if steps:
-            histories.append(steps)
+        histories.append(steps)
         if failure:
             failures.append(failure)
     # A row refused is an earlier event than the one that could not be folded: it is the one to be kept.
@@ -168,6 +167,7 @@ def _fold(
 
 def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> list[_Failure]:
     """Write all histories at once; if a row is refused, event by event, to find which and to keep all others."""
+    histories = [steps for steps in histories if steps]
     try:
         with transaction.atomic():
             projector.save(histories=[[step.state for step in steps] for steps in histories])

@@ -86,7 +86,9 @@ class AccountStatement(models.Model):
                 condition=Q(balance__gte=0, balance__lte=MAX_AMOUNT), name="account_statement_balance_check"
             ),
             models.CheckConstraint(
-                condition=Q(amount__isnull=True, contra__isnull=True) | Q(amount__gte=1, contra__isnull=False),
+                # A check that comes out as null passes, so both must say that they are not.
+                condition=Q(amount__isnull=True, contra__isnull=True)
+                | Q(amount__isnull=False, amount__gte=1, contra__isnull=False),
                 name="account_statement_movement_check",
             ),
             models.CheckConstraint(

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(("amount__isnull", True), ("contra__isnull", True)),
-                            models.Q(("amount__gte", 1), ("contra__isnull", False)),
+                            models.Q(("amount__gte", 1), ("amount__isnull", False), ("contra__isnull", False)),
                             _connector="OR",
                         ),
                         name="account_statement_movement_check",

@@ -1,0 +1,88 @@
+"""Puts account events into the log, with no rule in their way, and folds the log again by arithmetic alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+from accounts.domain.events import AccountCreated, AccountEvent, MoneyDeposited, MoneyWithdrawn
+from accounts.event_types import encode
+from accounts.repository import account_stream_id
+from eventstore.records import Appended, Commit, RecordedEvent, StreamAppend
+from eventstore.store import event_store
+from projections.models import AccountStatement, AccountSummary
+from tests.factories import NewEventFactory, StreamAppendFactory
+
+
+def new_account_id() -> str:
+    return f"acc-{uuid4()}"
+
+
+def created(account_id: str, **said: Any) -> AccountCreated:
+    return AccountCreated(account_id=account_id, **{"owner_id": "user-1", "currency": "USD", **said})
+
+
+def deposited(account_id: str, amount: int, **said: Any) -> MoneyDeposited:
+    return MoneyDeposited(account_id=account_id, amount=amount, **{"currency": "USD", "contra": "external", **said})
+
+
+def withdrawn(account_id: str, amount: int, **said: Any) -> MoneyWithdrawn:
+    return MoneyWithdrawn(account_id=account_id, amount=amount, **{"currency": "USD", "contra": "external", **said})
+
+
+def account_append(*events: AccountEvent, after: StreamAppend | None = None) -> StreamAppend:
+    """Return the append of `events` to their account: a new one, or the one that `after` left."""
+    stored = [NewEventFactory.build(event_type=t, schema_version=v, data=data) for t, v, data in map(encode, events)]
+    stream_id = account_stream_id(events[0].account_id)
+    return StreamAppendFactory.build(stream_id=stream_id, after=after, events=tuple(stored))
+
+
+def append(*appends: StreamAppend) -> None:
+    """Write each append as a commit of its own, in one call."""
+    results = event_store().append([Commit(streams=(one,)) for one in appends])
+    assert [type(result) for result in results] == [Appended] * len(appends)
+
+
+def record(*events: AccountEvent, after: StreamAppend | None = None) -> StreamAppend:
+    """Append `events` to their account and return what was appended."""
+    made = account_append(*events, after=after)
+    append(made)
+    return made
+
+
+def busy_account(number_of_events: int) -> StreamAppend:
+    """Return the append of a new account with many movements up and down."""
+    account_id = new_account_id()
+    movements = [
+        withdrawn(account_id, 7) if number % 3 == 2 else deposited(account_id, 5 + number)
+        for number in range(number_of_events - 1)
+    ]
+    return account_append(created(account_id), *movements)
+
+
+def events_of(stream_id: str) -> list[RecordedEvent]:
+    return event_store().read_stream(stream_id, limit=100_000)
+
+
+def assert_read_models_match(stream_ids: Sequence[str]) -> None:
+    """Compare summary and statement of these accounts with what their events add up to."""
+    for stream_id in stream_ids:
+        account_id = stream_id.removeprefix("account-")
+        events = events_of(stream_id)
+        lines = list(_lines(events))
+        stored = AccountStatement.objects.filter(account_id=account_id).order_by("stream_version")
+        columns = ("position", "stream_version", "event_id", "event_type", "amount", "balance", "occurred_at")
+        assert list(stored.values_list(*columns)) == lines
+
+        first, last = events[0], events[-1]
+        [summary] = AccountSummary.objects.filter(account_id=account_id)
+        assert (summary.owner_id, summary.currency) == (first.data["ownerId"], first.data["currency"])
+        assert (summary.balance, summary.version, summary.last_position) == (lines[-1][5], last.version, last.position)
+        assert (summary.created_at, summary.updated_at) == (first.occurred_at, last.occurred_at)
+
+
+def _lines(events: Sequence[RecordedEvent]) -> Iterator[tuple[Any, ...]]:
+    balance = 0
+    for event in events:
+        amount = event.data.get("amount")
+        balance += {"MoneyDeposited": 1, "MoneyWithdrawn": -1}.get(event.event_type, 0) * (amount or 0)
+        yield (event.position, event.version, event.event_id, event.event_type, amount, balance, event.occurred_at)
