@@ -30,3 +30,9 @@ def measuring_chunked_content(application: Application) -> Application:
 
 
 application = measuring_chunked_content(get_wsgi_application())
+
+if settings.IN_MEMORY:
+    # Imported late: it needs the apps that the line above set up.
+    from bank.in_memory import open_in_this_process
+
+    open_in_this_process()
