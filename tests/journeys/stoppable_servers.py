@@ -1,0 +1,123 @@
+"""Servers that a journey stops and starts again at the same address, and the bank's processes beside them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from bank.embedded.child_process import start_child, stop_child
+from bank.embedded.postgres import EmbeddedPostgres
+from bank.embedded.server_kind import ServerKind
+from bank.embedded.valkey import EmbeddedValkey
+from tests.own_bank import environment, manage
+from tests.polling import wait_until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class StoppableServer:
+    """One server from its wheel, on a port of its own that it keeps."""
+
+    def __init__(self, *, kind: type[ServerKind], directory: Path) -> None:
+        directory.mkdir()
+        self.server = kind(data=directory / "data", throw_away=True)
+        self.log = directory / "log"
+        self.port = free_port()
+        self.url = self.server.url(self.port)
+        self.server.prepare(self._run_to_end)
+        self.start()
+
+    def start(self) -> None:
+        self.process = self._start(self.server.command(self.port))
+        wait_until(lambda: self.server.is_ready(self.port))
+
+    def stop(self) -> None:
+        stop_child(process=self.process, stop_signal=self.server.stop_signal, patience_seconds=15)
+
+    def _start(self, command: Sequence[str], *, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        return start_child(
+            command=command,
+            log=self.log,
+            death_signal=self.server.stop_signal,
+            environment=self.server.environment,
+            user=self.server.user,
+            stdin=stdin,
+        )
+
+    def _run_to_end(self, command: Sequence[str], *, stdin: IO[bytes] | None = None) -> None:
+        assert self._start(command, stdin=stdin).wait() == 0, self.log.read_text()
+
+
+@contextmanager
+def running_postgres(directory: Path) -> Iterator[StoppableServer]:
+    server = StoppableServer(kind=EmbeddedPostgres, directory=directory)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def running_valkey(directory: Path) -> Iterator[StoppableServer]:
+    server = StoppableServer(kind=EmbeddedValkey, directory=directory)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def running_bank(*, var_dir: Path, database_url: str, broker_url: str) -> Iterator[httpx.Client]:
+    """Run web server, worker and beat as production does, and give a client of them."""
+    env = environment(
+        DATABASE_URL=database_url,
+        REDIS_URL=broker_url,
+        SECRET_KEY="of-this-journey-alone-" * 3,
+        BANK_VAR_DIR=str(var_dir),
+        API_AUTH="open",
+    )
+    var_dir.mkdir()
+    assert manage("migrate", env=env).returncode == 0
+    port = free_port()
+    web = ("granian", "--interface", "wsgi", "bank.wsgi:application", "--host", "127.0.0.1", "--port", str(port))
+    worker = ("celery", "-A", "bank.celery:app", "worker", "--beat", "--pool=threads", "--concurrency=1")
+    with (
+        _running("web", (*web, "--blocking-threads", "8", "--workers-kill-timeout", "3"), env, var_dir),
+        _running("worker", (*worker, "-Q", "projections"), env, var_dir),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+    ):
+        wait_until(lambda: _answers(client))
+        yield client
+
+
+@contextmanager
+def _running(name: str, command: Sequence[str], env: Mapping[str, str], var_dir: Path) -> Iterator[None]:
+    process = start_child(
+        command=[sys.executable, "-m", *command],
+        log=var_dir / f"{name}.log",
+        death_signal=signal.SIGKILL,
+        environment={**env, "PYTHONPATH": os.getcwd()},
+    )
+    try:
+        yield
+    finally:
+        stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

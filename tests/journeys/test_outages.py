@@ -1,0 +1,100 @@
+"""PostgreSQL and Valkey go away while the bank serves, and come back."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.journeys.stoppable_servers import StoppableServer, running_bank, running_postgres, running_valkey
+from tests.polling import wait_until
+
+CLIENTS = 24
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("outages")
+
+
+@pytest.fixture(scope="module")
+def postgres(directory) -> Iterator[StoppableServer]:
+    with running_postgres(directory / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def valkey(directory) -> Iterator[StoppableServer]:
+    with running_valkey(directory / "valkey") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(directory, postgres, valkey) -> Iterator[httpx.Client]:
+    with running_bank(var_dir=directory / "bank", database_url=postgres.url, broker_url=valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+def account_id(client) -> str:
+    account_id = f"acc-{uuid4()}"
+    content = {"accountId": account_id, "ownerId": "owner", "currency": "EUR"}
+    assert client.post("/api/accounts", json=content).status_code == 201
+    return account_id
+
+
+def deposit(client: httpx.Client, account_id: str, *, key: str | None = None) -> httpx.Response:
+    content = {"amount": 5, "currency": "EUR"} | ({"commandId": key} if key else {})
+    return client.post(f"/api/accounts/{account_id}/deposits", json=content)
+
+
+def balance(client: httpx.Client, account_id: str) -> int | None:
+    response = client.get(f"/api/accounts/{account_id}/balance")
+    return response.json()["balance"] if response.status_code == 200 else None
+
+
+def check_unavailable(response: httpx.Response) -> None:
+    assert response.status_code == 503, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert int(response.headers["Retry-After"]) >= 1
+    assert response.json()["code"] == "store_unavailable"
+    assert response.json()["retryable"] is True
+
+
+def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, postgres, account_id):
+    assert deposit(client, account_id).status_code == 201
+    wait_until(lambda: balance(client, account_id) == 5)
+    key = str(uuid4())
+
+    postgres.stop()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        writes = [pool.submit(deposit, client, account_id, key=key) for _ in range(CLIENTS)]
+        reads = [pool.submit(client.get, f"/api/accounts/{account_id}") for _ in range(CLIENTS)]
+        answers = [future.result() for future in (*writes, *reads)]
+    for answer in (*answers, client.get("/health"), client.get("/api/accounts")):
+        check_unavailable(answer)
+
+    postgres.start()
+    # No request fails once the database is back, whatever connection its thread has kept.
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        reads = list(pool.map(lambda _: client.get(f"/api/accounts/{account_id}").status_code, range(CLIENTS)))
+        writes = list(pool.map(lambda _: deposit(client, account_id, key=key), range(CLIENTS)))
+    assert set(reads) == {200}
+    assert {write.status_code for write in writes} == {201}
+    assert len({write.json()["eventId"] for write in writes}) == 1
+    wait_until(lambda: balance(client, account_id) == 10)
+
+
+def test_without_valkey_only_the_read_models_wait(client, valkey, directory, account_id):
+    valkey.stop()
+    # Until then the slice that was under way may go on projecting.
+    wait_until(lambda: "Cannot connect to redis" in (directory / "bank" / "worker.log").read_text())
+    for _ in range(3):
+        assert deposit(client, account_id).status_code == 201
+        assert client.get("/health").status_code == 200
+        assert client.get("/api/accounts").status_code == 200
+    valkey.start()
+    assert deposit(client, account_id).status_code == 201
+    wait_until(lambda: balance(client, account_id) == 20)
