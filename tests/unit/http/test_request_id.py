@@ -1,6 +1,7 @@
 """Every request has a name, and its log lines bear it."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import RequestFactory
 from bank.request_id import RequestIdFilter, RequestIdMiddleware
 
 
-def logged_id() -> str:
+def logged_id() -> Any:
     """Return the request id that a log line written now would bear."""
     record = logging.makeLogRecord({})
     assert RequestIdFilter().filter(record)
