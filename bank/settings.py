@@ -29,19 +29,6 @@ if EVENT_STORE_KIND not in ("postgres", "in-memory"):
     raise ImproperlyConfigured(f"EVENT_STORE_KIND is {EVENT_STORE_KIND!r}; it must be postgres or in-memory")
 IN_MEMORY = EVENT_STORE_KIND == "in-memory"
 
-SECRET_KEY = env.str("SECRET_KEY", default="")
-if not SECRET_KEY and (BANK_EMBEDDED or IN_MEMORY):
-    SECRET_KEY = kept_secret(VAR_DIR / "secret_key")
-if not SECRET_KEY:
-    raise ImproperlyConfigured("SECRET_KEY is not set: give the bank a long random one of its own")
-
-# `open` lets everybody do everything: for a bank on one machine, never for one that others can reach.
-API_AUTH = env.str("API_AUTH", default="open" if BANK_EMBEDDED or IN_MEMORY else "token")
-if API_AUTH not in ("open", "token"):
-    raise ImproperlyConfigured(f"API_AUTH is {API_AUTH!r}; it must be open or token")
-if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
-    raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
-
 # --- database ---------------------------------------------------------------------------------------------------------
 
 # The role that web and workers use, if it is not the one that owns the tables; `migrate` gives it its rights.
@@ -97,6 +84,21 @@ def _throw_away_database() -> dict[str, Any]:
 
 DATABASES = {"default": _throw_away_database() if IN_MEMORY else _postgres_database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- secret and access ------------------------------------------------------------------------------------------------
+
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY and (BANK_EMBEDDED or IN_MEMORY):
+    SECRET_KEY = kept_secret(VAR_DIR / "secret_key")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is not set: give the bank a long random one of its own")
+
+# `open` lets everybody do everything: for a bank on one machine, never for one that others can reach.
+API_AUTH = env.str("API_AUTH", default="open" if BANK_EMBEDDED or IN_MEMORY else "token")
+if API_AUTH not in ("open", "token"):
+    raise ImproperlyConfigured(f"API_AUTH is {API_AUTH!r}; it must be open or token")
+if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
+    raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
 
 # --- the bank ---------------------------------------------------------------------------------------------------------
 

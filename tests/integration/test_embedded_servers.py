@@ -211,7 +211,7 @@ def test_real_servers_win(tmp_path, real, started):
 
 
 def test_without_an_address_a_command_says_so_in_one_line(tmp_path):
-    done = manage("migrate", env=environment(SECRET_KEY="s" * 50, BANK_VAR_DIR=str(tmp_path)))
+    done = manage("migrate", env=environment(BANK_VAR_DIR=str(tmp_path)))
     assert done.returncode == 2
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
