@@ -1,6 +1,6 @@
 """The Django app of this folder."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.signals import request_started
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -16,5 +16,7 @@ class BankConfig(AppConfig):
         from bank.migration_guards import after_migrate, before_migrate
 
         request_started.connect(drop_dead_connections)
-        pre_migrate.connect(before_migrate, sender=self)
-        post_migrate.connect(after_migrate, sender=self)
+        # Django signals a migration only to apps that have models.
+        event_store = apps.get_app_config("eventstore")
+        pre_migrate.connect(before_migrate, sender=event_store)
+        post_migrate.connect(after_migrate, sender=event_store)

@@ -1,21 +1,17 @@
 """`migrate` on a database of another system, and the rights of the role that serves the bank."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection
 
-from bank.migration_guards import after_migrate
 from eventstore.postgres_rows import append_parameters
 from eventstore.statements import statement
 from tests.factories import CommitFactory, NewCommandFactory
+from tests.own_bank import environment, manage
 
 SEED_TABLES = """
     CREATE TABLE schema_migrations (version integer PRIMARY KEY);
@@ -46,17 +42,11 @@ def other_database() -> Iterator[str]:
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def manage(*arguments: str, database: str) -> subprocess.CompletedProcess[str]:
+def migrate(database: str, **variables: str) -> subprocess.CompletedProcess[str]:
     server = connection.settings_dict
     address = f"postgres://{server['USER']}:{server['PASSWORD']}@{server['HOST']}:{server['PORT']}/{database}"
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=Path(django_settings.BASE_DIR),
-        env=os.environ | {"DATABASE_URL": address},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    return manage(
+        "migrate", "--verbosity=0", env=environment(DATABASE_URL=address, SECRET_KEY="of-this-test", **variables)
     )
 
 
@@ -64,7 +54,7 @@ def test_a_database_of_the_seed_is_refused_and_untouched(other_database):
     with connect(other_database) as session:
         session.execute(SEED_TABLES)
 
-    refused = manage("migrate", database=other_database)
+    refused = migrate(other_database)
 
     assert refused.returncode != 0
     assert refused.stderr.strip().splitlines()[-1].startswith("CommandError: the database other_")
@@ -80,17 +70,18 @@ def test_a_database_of_the_seed_is_refused_and_untouched(other_database):
 
 def test_an_empty_database_is_migrated_twice_without_harm(other_database):
     for _ in range(2):
-        migrated = manage("migrate", "--verbosity=0", database=other_database)
+        migrated = migrate(other_database)
         assert (migrated.returncode, migrated.stderr) == (0, "")
 
 
 @pytest.fixture
-def app_role(settings) -> Iterator[str]:
+def app_role() -> Iterator[str]:
+    """A role that `migrate` has given its rights."""
     role = f"app_{uuid4().hex}"
-    settings.DB_APP_ROLE = role
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {role}")
-        after_migrate(using="default")
+        migrated = migrate(connection.settings_dict["NAME"], DB_APP_ROLE=role)
+        assert migrated.returncode == 0, migrated.stderr
         yield role
         cursor.execute(f"DROP OWNED BY {role}")
         cursor.execute(f"DROP ROLE {role}")
