@@ -10,7 +10,7 @@ DEADLINE_SECONDS = 30.0
 INTERVAL_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], Found], *, deadline_seconds: float = DEADLINE_SECONDS) -> Found:
+def wait_until(condition: Callable[[], Found | None], *, deadline_seconds: float = DEADLINE_SECONDS) -> Found:
     """Return the first true value of `condition()`; fail the test if there is none before the deadline."""
     give_up_at = time.monotonic() + deadline_seconds
     while not (found := condition()):

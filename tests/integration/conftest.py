@@ -1,4 +1,4 @@
-"""Integration tests share one committed database: appends need a transaction of their own, so nothing is rolled back."""
+"""Integration tests share one committed database: an append is a transaction of its own, so nothing is rolled back."""
 
 from collections.abc import Iterator
 

@@ -55,6 +55,16 @@ def balance(client: httpx.Client, account_id: str) -> int | None:
     return response.json()["balance"] if response.status_code == 200 else None
 
 
+def reads_and_writes(
+    client: httpx.Client, account_id: str, key: str
+) -> tuple[list[httpx.Response], list[httpx.Response]]:
+    """Read the account and deposit under one key, many times at once."""
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        reads = [pool.submit(client.get, f"/api/accounts/{account_id}") for _ in range(CLIENTS)]
+        writes = [pool.submit(deposit, client, account_id, key=key) for _ in range(CLIENTS)]
+        return [read.result() for read in reads], [write.result() for write in writes]
+
+
 def check_unavailable(response: httpx.Response) -> None:
     assert response.status_code == 503, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -69,19 +79,14 @@ def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, 
     key = str(uuid4())
 
     postgres.stop()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        writes = [pool.submit(deposit, client, account_id, key=key) for _ in range(CLIENTS)]
-        reads = [pool.submit(client.get, f"/api/accounts/{account_id}") for _ in range(CLIENTS)]
-        answers = [future.result() for future in (*writes, *reads)]
-    for answer in (*answers, client.get("/health"), client.get("/api/accounts")):
+    reads, writes = reads_and_writes(client, account_id, key)
+    for answer in (*reads, *writes, client.get("/health"), client.get("/api/accounts")):
         check_unavailable(answer)
 
     postgres.start()
     # No request fails once the database is back, whatever connection its thread has kept.
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        reads = list(pool.map(lambda _: client.get(f"/api/accounts/{account_id}").status_code, range(CLIENTS)))
-        writes = list(pool.map(lambda _: deposit(client, account_id, key=key), range(CLIENTS)))
-    assert set(reads) == {200}
+    reads, writes = reads_and_writes(client, account_id, key)
+    assert {read.status_code for read in reads} == {200}
     assert {write.status_code for write in writes} == {201}
     assert len({write.json()["eventId"] for write in writes}) == 1
     wait_until(lambda: balance(client, account_id) == 10)

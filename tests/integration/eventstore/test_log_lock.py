@@ -26,7 +26,7 @@ def append(session: psycopg.Connection, commit) -> int:
     return row[3]
 
 
-def append_in_thread(commit) -> int:
+def append_in_thread(commit) -> int | None:
     try:
         [result] = PostgresEventStore().append([commit])
         return result.last_position
