@@ -238,7 +238,10 @@ class StrictQuerySerializer(StrictSerializer):
 
 
 def read_path_identifier(*, name: str, value: str) -> str:
-    """Return `value`, the path's parameter `name`, if it is an identifier. Raises InvalidParameters."""
+    """Return `value`, the path's parameter `name`, if it is an identifier. Raises InvalidParameters.
+
+    No such thing can exist, now or later: so it is the request that is wrong, rather than something not found.
+    """
     try:
         return IdentifierField().to_internal_value(value)
     except ValidationError as error:
