@@ -107,7 +107,7 @@ class CommandAdmin(CompositeKeyAdmin):
     key_columns = ("scope", "key")
     list_display = ("key", "scope", "refused", "short_result", "last_position", "recorded_at")
     search_fields = ("key__exact",)
-    search_help_text = "A whole command key"
+    search_help_text = "A whole command key, in quotes if it has spaces"
     ordering = ("scope", "key")
     fields = (
         "scope",
