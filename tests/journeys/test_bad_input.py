@@ -306,3 +306,12 @@ def test_keys_that_are_none(api, account_id, key):
 def test_errors_of_the_admin_stay_pages(api):
     assert api.get("/admin/login/").headers["Content-Type"].startswith("text/html")
     assert api.get("/static/nothing.css").headers["Content-Type"].startswith("text/html")
+
+
+def test_forms_of_the_admin_are_guarded_against_forgery(api):
+    page = api.get("/admin/login/")
+    form = {"username": "nobody", "password": "wrong"}
+    assert api.post("/admin/login/", data=form).status_code == 403
+    genuine = api.post("/admin/login/", data=form | {"csrfmiddlewaretoken": page.cookies["csrftoken"]})
+    assert genuine.status_code == 200
+    assert "csrftoken" not in api.get("/api/accounts").cookies
