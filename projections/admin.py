@@ -22,6 +22,7 @@ from projections.statements import statement
 admin.site.site_header = "The bank's back office"
 admin.site.site_title = "Back office"
 admin.site.index_title = "The books"
+admin.site.site_url = None
 
 HAS_EVENT_PAGES = settings.EVENT_STORE_KIND == "postgres"
 """Only a log in the database has pages of its own."""

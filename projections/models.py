@@ -3,15 +3,11 @@
 from django.db import models
 from django.db.models import F, Q
 
+from accounts.domain.account import AccountStatus
 from accounts.domain.money import MAX_AMOUNT
 
-
-class AccountStatus(models.TextChoices):
-    """Where an account is in its life."""
-
-    ACTIVE = "ACTIVE"
-    FROZEN = "FROZEN"
-    CLOSED = "CLOSED"
+STATUSES = tuple(status.value for status in AccountStatus if status is not AccountStatus.NEW)
+"""What an account that exists can be."""
 
 
 class AccountSummary(models.Model):
@@ -21,7 +17,7 @@ class AccountSummary(models.Model):
     owner_id = models.TextField()
     client_id = models.TextField(null=True)
     currency = models.TextField()
-    status = models.TextField(choices=AccountStatus.choices)
+    status = models.TextField(choices=[(status, status.capitalize()) for status in STATUSES])
     balance = models.BigIntegerField()
     version = models.BigIntegerField()
     last_position = models.BigIntegerField()
@@ -42,7 +38,7 @@ class AccountSummary(models.Model):
             models.CheckConstraint(
                 condition=Q(balance__gte=0, balance__lte=MAX_AMOUNT), name="account_summary_balance_check"
             ),
-            models.CheckConstraint(condition=Q(status__in=AccountStatus.values), name="account_summary_status_check"),
+            models.CheckConstraint(condition=Q(status__in=STATUSES), name="account_summary_status_check"),
             models.CheckConstraint(
                 condition=Q(version__gt=0, last_position__gte=F("version")), name="account_summary_version_check"
             ),

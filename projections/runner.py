@@ -75,9 +75,14 @@ def catch_up(*, projectors: Sequence[Projector[Any]] = PROJECTORS, store: EventS
 def log_interruption(error: Exception) -> None:
     """Log why projecting stopped for now: an outage in one line, anything else as the defect that it is."""
     if isinstance(error, DATABASE_IS_AWAY):
-        logger.warning("projections wait for the database: %s", error)
+        logger.warning("projections wait for the database: %s", on_one_line(error))
     else:
         logger.error("projections were interrupted", exc_info=error)
+
+
+def on_one_line(error: Exception) -> str:
+    """Return what `error` says; those of the database come with line breaks."""
+    return " ".join(str(error).split())
 
 
 def _advance_each(working: list[Projector[Any]], store: EventStore) -> list[Progress | None]:

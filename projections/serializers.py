@@ -10,7 +10,7 @@ from rest_framework import serializers
 from accounts.domain.money import currency_exponent
 from accounts.event_types import EVENT_TYPES
 from accounts.serializers import CurrencyField, IdentifierField, QueryIntegerField, StrictQuerySerializer
-from projections.models import AccountStatus
+from projections.models import STATUSES
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
@@ -50,7 +50,7 @@ class AccountListQuery(StrictQuerySerializer):
     """Which accounts to list; `cursor` is the nextCursor of the page before."""
 
     ownerId = IdentifierField(required=False, source="owner_id")
-    status = serializers.ChoiceField(choices=AccountStatus.values, required=False)
+    status = serializers.ChoiceField(choices=STATUSES, required=False)
     currency = CurrencyField(required=False)
     cursor = IdentifierField(required=False)
     limit = QueryIntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)

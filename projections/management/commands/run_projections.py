@@ -5,9 +5,11 @@ from argparse import ArgumentParser
 from threading import Event
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 
-from projections.runner import catch_up, run_forever
+from projections.lag import projection_lags
+from projections.runner import DATABASE_IS_AWAY, catch_up, on_one_line, run_forever
 
 
 class Command(BaseCommand):
@@ -21,10 +23,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
+        if settings.EVENT_STORE_KIND != "postgres":
+            raise CommandError("run_projections needs PostgreSQL: an in-memory bank projects by itself", returncode=2)
         if options["once"]:
-            catch_up()
+            self._catch_up()
             return
         stop = Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: stop.set())
         run_forever(stop=stop)
+
+    def _catch_up(self) -> None:
+        try:
+            catch_up()
+            lags = projection_lags()
+        except DATABASE_IS_AWAY as error:
+            raise CommandError(f"the database is away: {on_one_line(error)}") from error
+        for lag in lags:
+            self.stdout.write(f"{lag.projection}: at position {lag.position}, {lag.parked_streams} streams parked")

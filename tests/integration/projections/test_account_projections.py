@@ -8,11 +8,12 @@ from django.utils import timezone
 
 from accounts.domain.events import AccountClosed, AccountFrozen, AccountUnfrozen
 from accounts.domain.exceptions import UnknownEventType
+from accounts.event_types import decode
 from accounts.repository import account_stream_id
 from eventstore.records import StreamAppend
-from projections.engine import rebuild_stream
+from projections.engine import advance, rebuild_stream
 from projections.models import AccountStatement, AccountSummary, ProjectionFailure
-from projections.projectors import PROJECTORS, account_streams
+from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from tests.factories import NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
@@ -27,6 +28,7 @@ from tests.integration.projections.account_log import (
     record,
     withdrawn,
 )
+from tests.round_trips import round_trips
 
 
 def parked_in(stream: StreamAppend) -> dict[str, tuple[int, str]]:
@@ -97,6 +99,19 @@ def test_many_accounts_in_one_batch():
     assert_read_models_match([stream.stream_id for stream in streams])
 
 
+def statements_of_a_batch(projector, *, accounts: int) -> int:
+    append(*[busy_account(3) for _ in range(accounts)])
+    trips = round_trips(lambda: advance(projector=projector))
+    catch_up()
+    return trips
+
+
+@pytest.mark.parametrize("projector", PROJECTORS)
+def test_a_batch_takes_as_many_statements_for_many_accounts_as_for_one(projector):
+    catch_up()
+    assert statements_of_a_batch(projector, accounts=40) == statements_of_a_batch(projector, accounts=1)
+
+
 def test_an_event_stored_in_an_old_shape_is_projected():
     account_id = new_account_id()
     opening = account_append(created(account_id))
@@ -153,7 +168,6 @@ def test_nothing_follows_the_end_of_an_account_even_in_a_later_batch():
 def test_rebuilding_heals_an_account_when_the_program_is_mended(monkeypatch, settings):
     settings.PROJECTION_BATCH_EVENTS = 4
     stream, healthy = busy_account(11), busy_account(5)
-    decode = account_streams.decode
 
     def faulty(*, event_type, schema_version, data):
         if data["accountId"] in stream.stream_id and data.get("amount") == 8:
@@ -161,7 +175,7 @@ def test_rebuilding_heals_an_account_when_the_program_is_mended(monkeypatch, set
         return decode(event_type=event_type, schema_version=schema_version, data=data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(account_streams, "decode", faulty)
+        patch.setattr("projections.projectors.account_streams.decode", faulty)
         append(stream, healthy)
         catch_up()
         assert parked_in(stream) == parked_everywhere(5, "UnknownEventType")

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+from eventstore.postgres import PostgresEventStore
 from eventstore.records import RecordedEvent, StreamAppend
 from eventstore.store import event_store
 from projections.engine import Progress, advance, rebuild_stream
@@ -69,14 +70,15 @@ class TotalProjector:
         return [(row.version, row.total) for row in rows]
 
 
-class ForgetfulStore:
+class ForgetfulStore(PostgresEventStore):
     """A log that does not show one of its events."""
 
     def __init__(self, *, stream_id: str, version: int) -> None:
+        super().__init__()
         self.hidden = (stream_id, version)
 
     def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
-        events = event_store().read_all(after_position=after_position, limit=limit)
+        events = super().read_all(after_position=after_position, limit=limit)
         return [event for event in events if (event.stream_id, event.version) != self.hidden]
 
 

@@ -15,6 +15,7 @@ from projections.models import ProjectionCheckpoint
 from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from tests.integration.projections.account_log import append, assert_read_models_match, busy_account
+from tests.own_bank import manage
 from tests.polling import DEADLINE_SECONDS, wait_until
 
 EVENTS = 20_000
@@ -62,8 +63,10 @@ def test_killed_in_the_middle_of_catching_up_and_started_again_it_projects_each_
     for name in names:
         assert start[name] < killed_at[name] < start[name] + EVENTS
 
-    with run_projections("--once") as process:
-        assert process.wait(DEADLINE_SECONDS) == 0
+    caught_up = manage("run_projections", "--once", env=environment())
+    assert caught_up.returncode == 0, caught_up.stderr
+    for name in names:
+        assert f"{name}: at position {start[name] + EVENTS}," in caught_up.stdout
     assert [checkpoints()[name] for name in names] == [start[name] + EVENTS for name in names]
     assert_read_models_match([stream.stream_id for stream in streams])
 
@@ -76,3 +79,17 @@ def test_it_projects_what_comes_until_it_is_told_to_stop():
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_SECONDS) == 0
     assert_read_models_match([stream.stream_id])
+
+
+def test_with_the_database_away_once_says_so_in_one_line():
+    answer = manage(
+        "run_projections", "--once", env=environment() | {"DATABASE_URL": "postgres://bank@127.0.0.1:1/bank"}
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("CommandError: the database is away: ")
+
+
+def test_an_in_memory_bank_has_nothing_for_another_process_to_project():
+    answer = manage("run_projections", env=environment() | {"EVENT_STORE_KIND": "in-memory"})
+    assert answer.returncode == 2
+    assert answer.stderr.strip().startswith("CommandError: run_projections needs PostgreSQL")
