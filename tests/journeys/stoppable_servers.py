@@ -13,9 +13,7 @@ from typing import IO
 import httpx
 
 from bank.embedded.child_process import start_child, stop_child
-from bank.embedded.postgres import EmbeddedPostgres
 from bank.embedded.server_kind import ServerKind
-from bank.embedded.valkey import EmbeddedValkey
 from tests.own_bank import environment, manage
 from tests.polling import wait_until
 
@@ -61,17 +59,8 @@ class StoppableServer:
 
 
 @contextmanager
-def running_postgres(directory: Path) -> Iterator[StoppableServer]:
-    server = StoppableServer(kind=EmbeddedPostgres, directory=directory)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@contextmanager
-def running_valkey(directory: Path) -> Iterator[StoppableServer]:
-    server = StoppableServer(kind=EmbeddedValkey, directory=directory)
+def running_server(kind: type[ServerKind], directory: Path) -> Iterator[StoppableServer]:
+    server = StoppableServer(kind=kind, directory=directory)
     try:
         yield server
     finally:

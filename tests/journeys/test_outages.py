@@ -8,7 +8,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.journeys.stoppable_servers import StoppableServer, running_bank, running_postgres, running_valkey
+from bank.embedded.postgres import EmbeddedPostgres
+from bank.embedded.valkey import EmbeddedValkey
+from tests.journeys.stoppable_servers import StoppableServer, running_bank, running_server
 from tests.polling import wait_until
 
 CLIENTS = 24
@@ -21,13 +23,13 @@ def directory(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def postgres(directory) -> Iterator[StoppableServer]:
-    with running_postgres(directory / "postgres") as server:
+    with running_server(EmbeddedPostgres, directory / "postgres") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def valkey(directory) -> Iterator[StoppableServer]:
-    with running_valkey(directory / "valkey") as server:
+    with running_server(EmbeddedValkey, directory / "valkey") as server:
         yield server
 
 
