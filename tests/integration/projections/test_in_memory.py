@@ -11,6 +11,7 @@ django.setup()
 
 from threading import Event, Thread
 
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
@@ -52,6 +53,14 @@ answers()
 for projector in PROJECTORS:
     assert rebuild_stream(projector=projector, stream_id="account-acc-1")
 answers()
+
+client.force_login(User.objects.create_superuser(username="staff"))
+for page in ("accountsummary", "accountsummary/acc-1/change", "accountstatement", "accountstatement/2/change"):
+    shown = client.get(f"/admin/projections/{page}/")
+    assert shown.status_code == 200
+    assert b"USD 8.00" in shown.content or b"USD 0.20" in shown.content
+assert client.get("/admin/projections/projectioncheckpoint/").status_code == 200
+assert client.get("/admin/eventstore/event/").status_code == 404
 """
 
 
