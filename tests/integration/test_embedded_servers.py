@@ -118,10 +118,12 @@ def test_after_a_kill_nothing_is_left_and_the_next_start_goes_on_with_the_data(e
     user.execute(f"CREATE TABLE kept_{victims} AS SELECT 42 AS answer")
     killed = supervisors(var_dir)
     if victims == "everything":
+        # The server first: it must not get to know of the others' end, and stop in good order.
         server = postmaster(var_dir)
-        killed += [user.process, *server.children(), server]
+        killed = [server, *server.children(), *killed, psutil.Process(user.process.pid)]
     for process in killed:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     if victims == "supervisors":
         user.end()
     else:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from accounts.domain.commands import WithdrawMoney
 from accounts.domain.money import currency_exponent
 from bank import sample_data
 from bank.sample_data import SCOPE, seed_sample_data
@@ -51,7 +52,7 @@ def test_nothing_in_it_is_refused(store):
 
 
 def test_it_is_seeded_once_and_goes_on_where_it_was_interrupted(store, monkeypatch):
-    handler = sample_data.HANDLERS[sample_data.WithdrawMoney]
+    handler = sample_data.HANDLERS[WithdrawMoney]
     calls = iter(range(50))
 
     def interrupted(**arguments):
@@ -60,7 +61,7 @@ def test_it_is_seeded_once_and_goes_on_where_it_was_interrupted(store, monkeypat
         return handler(**arguments)
 
     with monkeypatch.context() as interruption:
-        interruption.setitem(sample_data.HANDLERS, sample_data.WithdrawMoney, interrupted)
+        interruption.setitem(sample_data.HANDLERS, WithdrawMoney, interrupted)
         with pytest.raises(KeyboardInterrupt):
             seed_sample_data()
     assert 0 < store.head_position() < 300
