@@ -7,3 +7,4 @@ class ProjectionsConfig(AppConfig):
     """The query side: read models and what keeps them up to date."""
 
     name = "projections"
+    verbose_name = "Accounts and projections"
