@@ -2,7 +2,7 @@
 
 FROM python:3.11-slim AS build
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
-RUN pip install --no-cache-dir uv
+RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /build
 COPY pyproject.toml requirements.lock ./
 # The lock pins and checks every package; pyproject.toml says which of them run the bank: not the embedded servers, and
@@ -22,7 +22,7 @@ COPY eventstore eventstore
 COPY accounts accounts
 COPY transfers transfers
 COPY projections projections
-USER bank
+USER 1000
 EXPOSE 3000
 # exec hands the signals of `docker stop` to the server itself.
 CMD ["sh", "-c", "exec granian --interface wsgi bank.wsgi:application --host $BIND_HOST --port $PORT --workers 2 --blocking-threads 8 --no-ws"]
