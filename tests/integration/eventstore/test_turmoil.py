@@ -101,7 +101,7 @@ def _kill_one(cursor) -> bool:
     cursor.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"
-        " AND query LIKE '%append_events%' ORDER BY random() LIMIT 1"
+        " AND query LIKE '%FROM append_events%' ORDER BY random() LIMIT 1"
     )
     return bool(cursor.fetchall())
 
