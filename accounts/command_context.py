@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from django.conf import settings
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 
@@ -19,11 +20,17 @@ _QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,510})"')
 _VERSION_TAG = re.compile(r'"(0|[1-9][0-9]{0,15})"|(0|[1-9][0-9]{0,15})')
 
 
+class IdempotencyKeyRequired(Exception):
+    """A command came without a key, where none may."""
+
+    code = "idempotency_key_required"
+
+
 def command_context(*, request: Request, fields: Mapping[str, Any], stream_id: str) -> CommandContext:
     """Return what surrounds the command in `request`, whose validated fields (by Python names) are `fields`.
 
     An expected version, from the content or from If-Match, is that of the stream `stream_id`. Raises InvalidHeaders
-    for a header that cannot be read, or that contradicts the content.
+    for a header that cannot be read, or that contradicts the content, and IdempotencyKeyRequired.
     """
     key = _agreed(fields.get("command_id"), _idempotency_key(request), "Idempotency-Key")
     expected_version = _agreed(fields.get("expected_version"), _if_match(request), "If-Match")
@@ -38,9 +45,11 @@ def command_context(*, request: Request, fields: Mapping[str, Any], stream_id: s
         metadata={name: value for name, value in about.items() if value is not None},
     )
     if key is None:
+        if settings.REQUIRE_IDEMPOTENCY_KEY:
+            raise IdempotencyKeyRequired
         return context
     asked = fingerprint(request=request, fields=fields, expected_version=expected_version)
-    return replace(context, key=CommandKey(_scope(request), key), fingerprint=asked)
+    return replace(context, key=client_key(request=request, key=key), fingerprint=asked)
 
 
 def authenticated_client(*, request: Request) -> str | None:
@@ -48,16 +57,17 @@ def authenticated_client(*, request: Request) -> str | None:
     return str(request.user.pk) if request.user else None
 
 
+def client_key(*, request: Request, key: str) -> CommandKey:
+    """Return `key` as the key of the client that sent `request`: clients never meet each other's commands."""
+    client = authenticated_client(request=request)
+    return CommandKey(scope="open" if client is None else f"client:{client}", key=key)
+
+
 def fingerprint(*, request: Request, fields: Mapping[str, Any], expected_version: int | None) -> str:
     """Return what tells one command from another under the same key: sha256 over all that decides what it does."""
     asked = {**fields, "command_id": None, "expected_version": expected_version}
     canonical = orjson.dumps([request.method, request.path, asked], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
-
-
-def _scope(request: Request) -> str:
-    client = authenticated_client(request=request)
-    return "open" if client is None else f"client:{client}"
 
 
 def _agreed(in_content: Any, in_header: Any, header: str) -> Any:

@@ -127,6 +127,13 @@ class IdentifierField(StrictCharField):
         return data
 
 
+class CommandKeyField(StrictCharField):
+    """The key of a command, its idempotency key: up to 255 characters of the client's choice."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=255, **options)
+
+
 class CurrencyField(StrictCharField):
     """The code of a currency that accounts can be kept in: of ISO 4217, or a unit of the bank's own."""
 
@@ -242,8 +249,17 @@ def read_path_identifier(*, name: str, value: str) -> str:
 
     No such thing can exist, now or later: so it is the request that is wrong, rather than something not found.
     """
+    return _read_path_text(name, value, IdentifierField())
+
+
+def read_path_command_key(*, name: str, value: str) -> str:
+    """Return `value`, the path's parameter `name`, if a command can have it for a key. Raises InvalidParameters."""
+    return _read_path_text(name, value, CommandKeyField())
+
+
+def _read_path_text(name: str, value: str, field: StrictCharField) -> str:
     try:
-        return IdentifierField().to_internal_value(value)
+        return field.to_internal_value(value)
     except ValidationError as error:
         raise InvalidParameters({name: error.detail}) from None
 
@@ -251,7 +267,7 @@ def read_path_identifier(*, name: str, value: str) -> str:
 class CommandSerializer(StrictSerializer):
     """What every command may carry: its key, who asked for it, the version it expects, and a note."""
 
-    commandId = StrictCharField(max_length=255, required=False, source="command_id")
+    commandId = CommandKeyField(required=False, source="command_id")
     actor = StrictCharField(max_length=255, required=False)
     expectedVersion = StrictIntegerField(required=False, source="expected_version")
     description = StrictCharField(max_length=500, required=False)

@@ -43,10 +43,16 @@ def accepted(*, outcome: Outcome) -> Response:
     """
     if outcome.refused:
         raise CommandRefused(outcome=outcome)
+    content = accepted_content(outcome=outcome)
+    headers = {"ETag": f'"{content["version"]}"'} | ({"Idempotent-Replayed": "true"} if outcome.replayed else {})
+    return Response(content, status=201, headers=headers)
+
+
+def accepted_content(*, outcome: Outcome) -> dict[str, Any]:
+    """Return what the answer to an accepted command says."""
     result = outcome.result
-    headers = {"ETag": f'"{result["version"]}"'} | ({"Idempotent-Replayed": "true"} if outcome.replayed else {})
     # Named one by one, for the log does not keep the order of names.
-    content = {
+    return {
         "status": result["status"],
         "accountId": result["accountId"],
         "eventId": result["eventId"],
@@ -56,7 +62,6 @@ def accepted(*, outcome: Outcome) -> Response:
         "currency": result["currency"],
         "currencyExponent": result["currencyExponent"],
     }
-    return Response(content, status=201, headers=headers)
 
 
 class CreateAccountView(APIView):

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
 
+from accounts.command_context import IdempotencyKeyRequired
 from accounts.domain.exceptions import AccountError
 from eventstore import exceptions as eventstore
 
@@ -34,6 +35,9 @@ class ProblemType:
 PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "malformed_json": ProblemType(400, "Not a JSON document", "The request cannot be read as JSON."),
     "validation_error": ProblemType(400, "Invalid request", "Parts of the request are not valid."),
+    "idempotency_key_required": ProblemType(
+        400, "Idempotency key required", "Send a key, as Idempotency-Key or commandId: then a repetition is harmless."
+    ),
     "unauthenticated": ProblemType(401, "Not authenticated", "Send a valid token: Authorization: Bearer <token>."),
     "forbidden": ProblemType(403, "Not allowed", "This client may not do that."),
     "not_found": ProblemType(404, "Not found", "There is nothing at this URL."),
@@ -106,6 +110,20 @@ class _Wording(dict[str, Any]):
 def problem_response(*, problem: Problem, request: HttpRequest | Request) -> HttpResponse:
     """Return the application/problem+json answer that tells `problem` to the sender of `request`."""
     kind = PROBLEM_TYPES[problem.code]
+    headers = dict(problem.headers)
+    if kind.retry_after_seconds is not None:
+        headers["Retry-After"] = str(kind.retry_after_seconds)
+    return HttpResponse(
+        orjson.dumps(problem_document(problem=problem, request=request)),
+        status=kind.status,
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def problem_document(*, problem: Problem, request: HttpRequest | Request) -> dict[str, Any]:
+    """Return what `problem` is to the sender of `request`, in the terms of RFC 9457."""
+    kind = PROBLEM_TYPES[problem.code]
     document = {
         "type": f"/problems/{problem.code}",
         "title": kind.title,
@@ -119,12 +137,7 @@ def problem_response(*, problem: Problem, request: HttpRequest | Request) -> Htt
     document = document | dict(problem.fields) | document
     if problem.errors:
         document["errors"] = problem.errors
-    headers = dict(problem.headers)
-    if kind.retry_after_seconds is not None:
-        headers["Retry-After"] = str(kind.retry_after_seconds)
-    return HttpResponse(
-        orjson.dumps(document), status=kind.status, content_type="application/problem+json", headers=headers
-    )
+    return document
 
 
 @singledispatch
@@ -151,6 +164,11 @@ def _(error: eventstore.VersionConflict) -> Problem:
         code=error.code,
         fields={"expectedVersion": error.expected_version, "actualVersion": error.actual_version},
     )
+
+
+@problem_of.register
+def _(error: IdempotencyKeyRequired) -> Problem:
+    return Problem(code=error.code)
 
 
 @problem_of.register(eventstore.IdempotencyKeyReused)

@@ -100,6 +100,9 @@ if API_AUTH not in ("open", "token"):
 if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
     raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
 
+# Without a key, a client that got no answer cannot send its command again and be sure that it counts once.
+REQUIRE_IDEMPOTENCY_KEY = env.bool("REQUIRE_IDEMPOTENCY_KEY", default=API_AUTH == "token")
+
 # --- the bank ---------------------------------------------------------------------------------------------------------
 
 SNAPSHOT_EVERY_EVENTS = env.int("SNAPSHOT_EVERY_EVENTS", default=100)

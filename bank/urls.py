@@ -5,6 +5,7 @@ from django.urls import path
 
 from accounts import views as accounts
 from bank.by_method import by_method
+from bank.command_outcomes import CommandOutcomeView
 from bank.health import health
 from projections import views as projections
 
@@ -26,6 +27,8 @@ urlpatterns = [
     path("api/accounts/<str:account_id>/freeze", by_method(POST=accounts.FreezeView.as_view())),
     path("api/accounts/<str:account_id>/unfreeze", by_method(POST=accounts.UnfreezeView.as_view())),
     path("api/accounts/<str:account_id>/close", by_method(POST=accounts.CloseView.as_view())),
+    # A key may hold slashes, and servers decode them before Django sees the path.
+    path("api/commands/<path:command_id>", by_method(GET=CommandOutcomeView.as_view())),
     path("api/health", by_method(GET=health)),
     path("health", by_method(GET=health)),
     path("admin/", admin.site.urls),

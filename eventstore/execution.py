@@ -178,13 +178,7 @@ def _fold_events(stream: Stream, base: StoredState, events: Sequence[RecordedEve
 def _replay(record: CommandRecord, context: CommandContext) -> Outcome:
     if record.fingerprint != context.fingerprint:
         raise IdempotencyKeyReused(key=record.key.key)
-    return Outcome(
-        result=record.result,
-        refused=record.refused,
-        replayed=True,
-        first_position=record.first_position,
-        last_position=record.last_position,
-    )
+    return record.outcome
 
 
 def _outcome(decision: Decision, appended: Appended) -> Outcome:

@@ -95,6 +95,17 @@ class NewCommand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The verdict on a command: `result` as decided, where its events stand in the log, and whether it is a replay."""
+
+    result: JsonObject
+    refused: bool
+    replayed: bool
+    first_position: int | None
+    last_position: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
     """A stored verdict. The positions are those of the commit's events, or None if it had none."""
 
@@ -105,6 +116,17 @@ class CommandRecord:
     first_position: int | None
     last_position: int | None
     recorded_at: datetime
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict as whoever repeats the command gets it."""
+        return Outcome(
+            result=self.result,
+            refused=self.refused,
+            replayed=True,
+            first_position=self.first_position,
+            last_position=self.last_position,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,14 +249,3 @@ class CommandContext:
     expected_versions: Mapping[str, int] = field(default_factory=dict)
     metadata: JsonObject = field(default_factory=dict)
     occurred_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The verdict on a command: `result` as decided, where its events stand in the log, and whether it is a replay."""
-
-    result: JsonObject
-    refused: bool
-    replayed: bool
-    first_position: int | None
-    last_position: int | None

@@ -16,22 +16,29 @@ def open_account(api: httpx.Client, *, currency: str = "USD", balance: int = 0, 
     """Open an account that nobody else knows, perhaps with money in it, and return its id."""
     account_id = f"acc-{uuid4()}"
     content = {"accountId": account_id, "ownerId": "user-1", "currency": currency}
-    assert api.post("/api/accounts", json=content, headers=headers).status_code == 201
+    assert _post(api, "/api/accounts", content, headers).status_code == 201
     if balance:
-        assert deposit(api, account_id, amount=balance, currency=currency).status_code == 201
+        assert deposit(api, account_id, amount=balance, currency=currency, headers=headers).status_code == 201
     return account_id
 
 
 def deposit(api: httpx.Client, account_id: str, *, headers: Headers = None, **fields: Any) -> httpx.Response:
     """Deposit USD 10.00, unless `fields` say otherwise."""
     content = {"amount": 1000, "currency": "USD", **fields}
-    return api.post(f"/api/accounts/{account_id}/deposits", json=content, headers=headers)
+    return _post(api, f"/api/accounts/{account_id}/deposits", content, headers)
 
 
 def withdraw(api: httpx.Client, account_id: str, *, headers: Headers = None, **fields: Any) -> httpx.Response:
     """Withdraw USD 2.00, unless `fields` say otherwise."""
     content = {"amount": 200, "currency": "USD", **fields}
-    return api.post(f"/api/accounts/{account_id}/withdrawals", json=content, headers=headers)
+    return _post(api, f"/api/accounts/{account_id}/withdrawals", content, headers)
+
+
+def _post(api: httpx.Client, url: str, content: dict[str, Any], headers: Headers) -> httpx.Response:
+    """Send a command; with a token it needs a key, so it gets a fresh one if it has none."""
+    if headers and "Authorization" in headers and "commandId" not in content:
+        headers = {"Idempotency-Key": str(uuid4())} | headers
+    return api.post(url, json=content, headers=headers)
 
 
 def events_of(account_id: str) -> list[RecordedEvent]:

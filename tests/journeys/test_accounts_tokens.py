@@ -94,6 +94,34 @@ def test_keys_belong_to_the_client_and_not_to_its_token(guarded, username):
     assert len(events_of(account_id)) == 3
 
 
+def test_a_verdict_is_told_to_the_client_that_asked_for_it_alone(guarded, username):
+    token, rotated, other = issue_token(username), issue_token(username), issue_token(f"other-{username}")
+    account_id, key = open_account(guarded, headers=bearer(token)), str(uuid4())
+    first = deposit(guarded, account_id, headers=bearer(token), commandId=key)
+    assert first.status_code == 201
+    url = f"/api/commands/{key}"
+    assert guarded.get(url, headers=bearer(rotated)).json()["result"] == first.json()
+    problem(guarded.get(url, headers=bearer(other)), status=404, code="not_found")
+    problem(guarded.get(url), status=401, code="unauthenticated")
+
+
+def test_with_a_token_every_command_needs_a_key(guarded, username):
+    token = issue_token(username)
+    account_id = open_account(guarded, headers=bearer(token))
+    movement, new_account = {"amount": 1, "currency": "USD"}, {"accountId": f"acc-{uuid4()}", "ownerId": "u"}
+    commands = [
+        ("", {**new_account, "currency": "USD"}),
+        (f"/{account_id}/deposits", movement),
+        (f"/{account_id}/withdrawals", movement),
+        *((f"/{account_id}/{step}", {}) for step in ("freeze", "unfreeze", "close")),
+    ]
+    for path, content in commands:
+        response = guarded.post(f"/api/accounts{path}", json=content, headers=bearer(token))
+        problem(response, status=400, code="idempotency_key_required")
+    assert len(events_of(account_id)) == 1
+    assert events_of(new_account["accountId"]) == []
+
+
 def test_a_revoked_token_is_none(guarded, username):
     token = issue_token(username)
     assert guarded.get("/api/accounts", headers=bearer(token)).status_code == 200

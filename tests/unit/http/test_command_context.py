@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from rest_framework.request import Request
 
-from accounts.command_context import command_context, fingerprint
+from accounts.command_context import IdempotencyKeyRequired, command_context, fingerprint
 from accounts.serializers import InvalidHeaders
 from eventstore.records import CommandKey
 
@@ -84,6 +84,14 @@ def test_the_key_in_the_content_is_the_key():
     assert context(post(), command_id="c-1").key == CommandKey("open", "c-1")
     assert context(post(Idempotency_Key='"c-1"'), command_id="c-1").key == CommandKey("open", "c-1")
     assert refused_header(post(Idempotency_Key='"c-2"'), command_id="c-1") == {"Idempotency-Key": ["contradiction"]}
+
+
+def test_a_key_can_be_required(settings):
+    settings.REQUIRE_IDEMPOTENCY_KEY = True
+    with pytest.raises(IdempotencyKeyRequired):
+        context(post())
+    assert context(post(Idempotency_Key="in-header")).key == CommandKey("open", "in-header")
+    assert context(post(), command_id="in-content").key == CommandKey("open", "in-content")
 
 
 def test_keys_belong_to_the_client_that_authenticated_itself():

@@ -19,7 +19,7 @@ from eventstore import exceptions as eventstore
 from eventstore.records import Outcome
 
 STATUSES = {
-    400: {"malformed_json", "validation_error"},
+    400: {"malformed_json", "idempotency_key_required", "validation_error"},
     401: {"unauthenticated"},
     403: {"forbidden"},
     404: {"not_found", "account_not_found"},

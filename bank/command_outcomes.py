@@ -1,0 +1,46 @@
+"""Did it go through? The verdicts on commands, for the clients that sent them."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.command_context import client_key
+from accounts.serializers import read_path_command_key
+from accounts.views import accepted_content
+from bank.problems import PROBLEM_TYPES, Problem, problem_document, problem_of, problem_response
+from eventstore.exceptions import CommandRefused
+from eventstore.records import CommandRecord
+from eventstore.store import event_store
+from projections.serializers import NoQuery
+
+
+class CommandOutcomeView(APIView):
+    """What became of the command that this client sent under a key, be it commandId or Idempotency-Key."""
+
+    def get(self, request: Request, command_id: str) -> HttpResponse:
+        """Answer 200 with the verdict, or 404 if there is none under that key.
+
+        A command that is still under way has none yet: to send it again, with its key, is what settles it. None is
+        ever kept of one that was not valid or met another version, and refusals are kept for a time only.
+        """
+        NoQuery.read(data=request.query_params)
+        key = client_key(request=request, key=read_path_command_key(name="commandId", value=command_id))
+        record = event_store().load([], command_key=key).command
+        if record is None:
+            missing = Problem(code="not_found", detail="This client has no verdict under that key.")
+            return problem_response(problem=missing, request=request)
+        return Response(_document(record, request), headers={"Cache-Control": "no-store"})
+
+
+def _document(record: CommandRecord, request: Request) -> dict[str, Any]:
+    """Return the verdict, its time, and as `result` or `problem` what the command was answered."""
+    about = {"commandId": record.key.key, "recordedAt": record.recorded_at, "position": record.last_position}
+    if record.refused:
+        problem = problem_of(CommandRefused(outcome=record.outcome))
+        http_status = PROBLEM_TYPES[problem.code].status
+        document = problem_document(problem=problem, request=request)
+        return {**about, "status": "refused", "httpStatus": http_status, "problem": document}
+    return {**about, "status": "accepted", "httpStatus": 201, "result": accepted_content(outcome=record.outcome)}
