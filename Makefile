@@ -25,6 +25,7 @@ check: $(INSTALLED)
 	EVENT_STORE_KIND=in-memory BANK_IN_MEMORY_DIR=. $(BIN)/mypy bank eventstore accounts transfers projections tests manage.py
 	$(BIN)/lint-imports
 	EVENT_STORE_KIND=in-memory $(BIN)/python manage.py makemigrations --check --dry-run
+	EVENT_STORE_KIND=in-memory API_AUTH=token $(BIN)/python manage.py spectacular --validate --fail-on-warn > /dev/null
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.append

@@ -158,11 +158,13 @@ class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any])
         "too_many_entries": "Must have at most {max_entries} entries.",
     }
     max_entries = 20
+    max_key_length = 64
+    max_value_length = 255
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._key = StrictCharField(max_length=64)
-        self._value = StrictCharField(max_length=255)
+        self._key = StrictCharField(max_length=self.max_key_length)
+        self._value = StrictCharField(max_length=self.max_value_length)
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Return `data` if it is such a map; an error names the entry it is about."""

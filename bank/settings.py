@@ -161,6 +161,8 @@ INSTALLED_APPS = [
     "transfers",
     "projections",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "knox",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -221,6 +223,19 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"] if API_AUTH == "token" else [],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "bank.error_views.answer_drf_exception",
+    "DEFAULT_SCHEMA_CLASS": "bank.openapi.OperationSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Bank",
+    "DESCRIPTION": "Accounts, money and their history. Amounts are whole numbers of minor units. Every URL also takes "
+    "OPTIONS, and HEAD where it takes GET. `docs/api.md` is the guide to it.",
+    "VERSION": "1",
+    # Says what 3.0 cannot: constants, and what names an object may have.
+    "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["bank.openapi.described_endpoints"],
+    "POSTPROCESSING_HOOKS": [],
+    "SORT_OPERATIONS": False,
+    "SORT_OPERATION_PARAMETERS": False,
 }
 # A token belongs to a program and ends when it is revoked.
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from accounts import views as accounts
+from bank import api_docs
 from bank.by_method import by_method
 from bank.command_outcomes import CommandOutcomeView
 from bank.health import health
@@ -29,6 +30,8 @@ urlpatterns = [
     path("api/accounts/<str:account_id>/close", by_method(POST=accounts.CloseView.as_view())),
     # A key may hold slashes, and servers decode them before Django sees the path.
     path("api/commands/<path:command_id>", by_method(GET=CommandOutcomeView.as_view())),
+    path("api/schema", by_method(GET=api_docs.schema)),
+    path("api/docs", by_method(GET=api_docs.page)),
     path("api/health", by_method(GET=health)),
     path("health", by_method(GET=health)),
     path("admin/", admin.site.urls),

@@ -40,6 +40,11 @@ def is_known_currency(code: str) -> bool:
     return code in _exponents
 
 
+def known_currencies() -> list[str]:
+    """Return the codes of all currencies that accounts can be kept in, sorted."""
+    return sorted(_exponents)
+
+
 def currency_exponent(code: str) -> int:
     """Return how many decimals the major unit has: 2 for USD, so 1000 is USD 10.00. Raises UnknownCurrency."""
     try:
