@@ -4,10 +4,11 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from accounts.event_types import EVENT_TYPES
-from accounts.openapi import Operation, Operations
+from accounts.openapi import ETAG, Operation, Operations
 from accounts.openapi_fields import JsonSchema
 from accounts.serializers import (
     AmountField,
@@ -20,7 +21,7 @@ from accounts.serializers import (
 )
 from projections import views
 from projections.models import STATUSES
-from projections.serializers import AccountListQuery, HistoryQuery, NoQuery
+from projections.serializers import AccountListQuery, AccountQuery, HistoryQuery
 
 
 class InstantSchema(OpenApiSerializerFieldExtension):
@@ -86,6 +87,31 @@ class HistoryAnswer(StrictSerializer):
 
 
 _READ_PROBLEMS = ("validation_error", "store_unavailable")
+_ACCOUNT_PROBLEMS = (*_READ_PROBLEMS, "account_not_found", "version_conflict")
+_READ_HEADERS = (
+    OpenApiParameter(
+        "X-Projection-Position",
+        {"type": "string", "pattern": "^[0-9]+$"},
+        OpenApiParameter.HEADER,
+        required=True,
+        description="The `position` up to which the read model knows every event.",
+        response=[200],
+    ),
+    OpenApiParameter(
+        "X-Projection-Age-Ms",
+        {"type": "string", "pattern": "^[0-9]+$"},
+        OpenApiParameter.HEADER,
+        required=True,
+        description="For how many milliseconds there has been an event that the read model does not know; 0 if there "
+        "is none.",
+        response=[200],
+    ),
+)
+_ACCOUNT_HEADERS = (*_READ_HEADERS, ETAG)
+_MIN_VERSION = (
+    "Reads follow writes after a moment. With `minVersion`, the `version` that a write answered, the answer is never "
+    "older than that; `version_conflict` says that the account never was at that version."
+)
 _BALANCE: dict[str, Any] = {
     "accountId": "acc-1",
     "balance": 800,
@@ -120,35 +146,41 @@ OPERATIONS: Operations = {
         query=AccountListQuery,
         answer=AccountListAnswer,
         answer_example={"accounts": [_ACCOUNT], "nextCursor": None},
+        headers=_READ_HEADERS,
         problems=_READ_PROBLEMS,
     ),
     views.AccountDetailView: Operation(
         operation_id="getAccount",
         tag="accounts",
         summary="Read an account",
-        query=NoQuery,
+        description=_MIN_VERSION,
+        query=AccountQuery,
         answer=AccountAnswer,
         answer_example=_ACCOUNT,
-        problems=(*_READ_PROBLEMS, "account_not_found"),
+        headers=_ACCOUNT_HEADERS,
+        problems=_ACCOUNT_PROBLEMS,
     ),
     views.AccountBalanceView: Operation(
         operation_id="getBalance",
         tag="accounts",
         summary="Read a balance",
-        query=NoQuery,
+        description=_MIN_VERSION,
+        query=AccountQuery,
         answer=BalanceAnswer,
         answer_example=_BALANCE,
-        problems=(*_READ_PROBLEMS, "account_not_found"),
+        headers=_ACCOUNT_HEADERS,
+        problems=_ACCOUNT_PROBLEMS,
     ),
     views.AccountHistoryView: Operation(
         operation_id="getHistory",
         tag="accounts",
         summary="Read a statement",
         description="Every line carries the balance that it left. Page with `limit` and `after`; `offset` ends at "
-        "10,000.",
+        "10,000. " + _MIN_VERSION,
         query=HistoryQuery,
         answer=HistoryAnswer,
         answer_example={"accountId": "acc-1", "entries": [_LINE]},
-        problems=(*_READ_PROBLEMS, "account_not_found"),
+        headers=_ACCOUNT_HEADERS,
+        problems=_ACCOUNT_PROBLEMS,
     ),
 }

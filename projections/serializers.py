@@ -46,6 +46,12 @@ class NoQuery(StrictQuerySerializer):
     """A read without parameters."""
 
 
+class AccountQuery(StrictQuerySerializer):
+    """A read of one account. `minVersion` is the version that it must have reached: the one that a write answered."""
+
+    minVersion = QueryIntegerField(min_value=1, required=False, source="min_version")
+
+
 class AccountListQuery(StrictQuerySerializer):
     """Which accounts to list; `cursor` is the nextCursor of the page before."""
 
@@ -56,7 +62,7 @@ class AccountListQuery(StrictQuerySerializer):
     limit = QueryIntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
 
 
-class HistoryQuery(StrictQuerySerializer):
+class HistoryQuery(AccountQuery):
     """Which lines of a statement to show.
 
     `after` is the streamVersion of the last line already seen, in the order asked for. `from` is the first moment that
@@ -76,7 +82,6 @@ class HistoryQuery(StrictQuerySerializer):
 
 
 ACCOUNT_COLUMNS = ("account_id", "owner_id", "currency", "status", "balance", "version", "created_at", "updated_at")
-BALANCE_COLUMNS = ("account_id", "balance", "currency", "status", "version")
 
 _ENTRY_KEYS: Mapping[str, str] = {
     "event_id": "eventId",
@@ -113,7 +118,7 @@ def account_document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def balance_document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a balance as the API shows it, from a row of BALANCE_COLUMNS."""
+    """Return a balance as the API shows it, from a row of ACCOUNT_COLUMNS."""
     return {
         "accountId": row["account_id"],
         "balance": row["balance"],

@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+from django.db.models.expressions import RawSQL
+
 SQL_DIRECTORY = Path(__file__).parent / "sql"
 
 
@@ -10,3 +12,8 @@ SQL_DIRECTORY = Path(__file__).parent / "sql"
 def statement(stem: str) -> str:
     """Return the statement of `sql/<stem>.sql`."""
     return (SQL_DIRECTORY / f"{stem}.sql").read_text()
+
+
+def column(*, stem: str, parameters: tuple[str, ...]) -> RawSQL:
+    """Return the one value that `sql/<stem>.sql` reads, with these parameters, as a column of another query."""
+    return RawSQL(statement(stem), parameters)  # noqa: S611  # the SQL is a file of ours

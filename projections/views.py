@@ -1,25 +1,28 @@
-"""The GETs on accounts: each answers from one read model, with one query."""
+"""The GETs on accounts: each answers from one read model, with one query, and says how fresh that is."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
+from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.domain.exceptions import AccountNotFound
+from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.serializers import read_path_identifier
-from projections.models import AccountStatement, AccountSummary
+from projections.account_reads import read_account
+from projections.freshness import Freshness, freshness_column, freshness_of
+from projections.models import AccountSummary
 from projections.serializers import (
     ACCOUNT_COLUMNS,
-    BALANCE_COLUMNS,
-    ENTRY_COLUMNS,
     AccountListQuery,
+    AccountQuery,
     HistoryQuery,
-    NoQuery,
     account_document,
     balance_document,
     entry_document,
 )
+from projections.statement_reads import Selection, read_statement
 
 
 class AccountListView(APIView):
@@ -29,68 +32,83 @@ class AccountListView(APIView):
         """Answer 200 with one page, and the cursor of the next one if there is more."""
         query = AccountListQuery.read(data=request.query_params)
         cursor, limit = query.pop("cursor", None), query.pop("limit")
-        accounts = AccountSummary.objects.filter(**query).order_by("account_id")
+        accounts = AccountSummary.objects.filter(_within(EVERY_ACCOUNT), **query).order_by("account_id")
         if cursor is not None:
             accounts = accounts.filter(account_id__gt=cursor)
+        fresh = freshness_column(projection="account_summary")
         # One row more than the page tells whether there is another page.
-        rows = list(accounts.values(*ACCOUNT_COLUMNS)[: limit + 1])
+        rows = list(accounts.annotate(**fresh).values(*ACCOUNT_COLUMNS, *fresh)[: limit + 1])
         page = rows[:limit]
-        return Response(
-            {
-                "accounts": [account_document(row) for row in page],
-                "nextCursor": page[-1]["account_id"] if len(rows) > limit else None,
-            }
-        )
+        content = {
+            "accounts": [account_document(row) for row in page],
+            "nextCursor": page[-1]["account_id"] if len(rows) > limit else None,
+        }
+        return Response(content, headers=_headers(freshness_of(projection="account_summary", rows=rows)))
 
 
 class AccountDetailView(APIView):
     """One account."""
 
+    document: ClassVar[Callable[..., dict[str, Any]]] = staticmethod(account_document)
+
     def get(self, request: Request, account_id: str) -> Response:
-        """Answer 200, or 404 if the account is not there (yet: reads follow writes after a moment)."""
-        NoQuery.read(data=request.query_params)
-        return Response(account_document(_summary(account_id, ACCOUNT_COLUMNS)))
+        """Answer 200, or 404 if the account is not there.
+
+        Reads follow writes after a moment. With `minVersion` they do not lag behind that write, and answer 409 if the
+        account never was at that version.
+        """
+        read_path_identifier(name="accountId", value=account_id)
+        query = AccountQuery.read(data=request.query_params)
+        min_version = query.get("min_version", 0)
+        row, freshness = read_account(account_id=account_id, reach=EVERY_ACCOUNT, min_version=min_version)
+        return Response(self.document(row), headers=_headers(freshness, version=row["version"]))
 
 
-class AccountBalanceView(APIView):
+class AccountBalanceView(AccountDetailView):
     """The balance of one account."""
 
-    def get(self, request: Request, account_id: str) -> Response:
-        """Answer 200 or 404."""
-        NoQuery.read(data=request.query_params)
-        return Response(balance_document(_summary(account_id, BALANCE_COLUMNS)))
+    document = staticmethod(balance_document)
 
 
 class AccountHistoryView(APIView):
     """The statement of one account, with the running balance on every line."""
 
     def get(self, request: Request, account_id: str) -> Response:
-        """Answer 200 or 404."""
+        """Answer 200, 404 or 409, as a read of the account does; the ETag is the version that the lines reflect."""
         read_path_identifier(name="accountId", value=account_id)
         query = HistoryQuery.read(data=request.query_params)
-        rows = _statement_lines(account_id, query)
-        if not rows and not AccountStatement.objects.filter(account_id=account_id).exists():
-            raise AccountNotFound(accountId=account_id)
-        return Response({"accountId": account_id, "entries": [entry_document(row) for row in rows]})
+        statement = read_statement(
+            account_id=account_id,
+            selection=_selection(query),
+            reach=EVERY_ACCOUNT,
+            min_version=query.get("min_version", 0),
+        )
+        content = {"accountId": account_id, "entries": [entry_document(line) for line in statement.lines]}
+        return Response(content, headers=_headers(statement.freshness, version=statement.version))
 
 
-def _summary(account_id: str, columns: tuple[str, ...]) -> dict[str, Any]:
-    read_path_identifier(name="accountId", value=account_id)
-    row: dict[str, Any] | None = AccountSummary.objects.filter(account_id=account_id).values(*columns).first()
-    if row is None:
-        raise AccountNotFound(accountId=account_id)
-    return row
+def _within(reach: AccountReach) -> Q:
+    """Return what narrows accounts to those within `reach`: the others are not there for whoever asks."""
+    return Q() if reach.client_id is None else Q(client_id=reach.client_id) | Q(account_id__in=reach.granted)
 
 
-def _statement_lines(account_id: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+def _selection(query: Mapping[str, Any]) -> Selection:
     descending = query["order"] == "desc"
     conditions = {
-        "stream_version__lt" if descending else "stream_version__gt": query.get("after"),
-        "occurred_at__gte": query.get("from"),
-        "occurred_at__lt": query.get("to"),
-        "event_type": query.get("type"),
+        ("stream_version", "lt" if descending else "gt"): query.get("after"),
+        ("occurred_at", "gte"): query.get("from"),
+        ("occurred_at", "lt"): query.get("to"),
+        ("event_type", "exact"): query.get("type"),
     }
     given = {condition: value for condition, value in conditions.items() if value is not None}
-    lines = AccountStatement.objects.filter(account_id=account_id, **given)
-    lines = lines.order_by("-stream_version" if descending else "stream_version")
-    return list(lines.values(*ENTRY_COLUMNS)[query["offset"] : query["offset"] + query["limit"]])
+    return Selection(conditions=given, descending=descending, offset=query["offset"], limit=query["limit"])
+
+
+def _headers(freshness: Freshness, *, version: int | None = None) -> dict[str, str]:
+    """Return what every read carries; what is told about money is not for any cache to keep."""
+    headers = {
+        "X-Projection-Position": str(freshness.position),
+        "X-Projection-Age-Ms": str(freshness.age_ms),
+        "Cache-Control": "no-store",
+    }
+    return headers if version is None else headers | {"ETag": f'"{version}"'}

@@ -15,10 +15,11 @@ def test_a_history_without_parameters():
 
 def test_a_history_with_all_parameters():
     query = QueryDict(
-        "limit=500&offset=10000&after=3&order=desc&type=AccountFrozen"
+        "minVersion=7&limit=500&offset=10000&after=3&order=desc&type=AccountFrozen"
         "&from=2026-03-22T12:00:00.5%2B02:00&to=2026-03-22T12:00Z"
     )
     assert HistoryQuery.read(data=query) == {
+        "min_version": 7,
         "limit": 500,
         "offset": 10_000,
         "after": 3,

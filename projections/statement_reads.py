@@ -1,0 +1,130 @@
+"""Statements as their readers may see them: lines of the read model, and those that it does not have yet."""
+
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, TypeAlias
+
+from django.conf import settings
+from django.db.models import Exists, Max, QuerySet
+
+from accounts.domain.access import AccountReach
+from accounts.domain.exceptions import AccountNotFound
+from accounts.repository import account_stream_id
+from eventstore.store import event_store
+from projections.account_reads import load_account_at
+from projections.freshness import Freshness, freshness_column, freshness_of
+from projections.models import AccountStatement, AccountSummary
+from projections.projectors.account_statement import AccountStatementProjector, StatementEnd
+from projections.serializers import ENTRY_COLUMNS
+from projections.statements import column
+
+Line: TypeAlias = Mapping[str, Any]
+
+# What the conditions of a selection mean outside of the database.
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "exact": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which lines of a statement are asked for: those that meet all `conditions`, by column and lookup; then a page."""
+
+    conditions: Mapping[tuple[str, str], Any]
+    descending: bool
+    offset: int
+    limit: int
+
+    @property
+    def end(self) -> int:
+        """How many lines that meet the conditions there are up to the page's end."""
+        return self.offset + self.limit
+
+    def of_projected(self, lines: QuerySet[AccountStatement]) -> QuerySet[AccountStatement]:
+        """Narrow and order `lines`; the page is not taken yet."""
+        wanted = {f"{name}__{lookup}": value for (name, lookup), value in self.conditions.items()}
+        return lines.filter(**wanted).order_by("-stream_version" if self.descending else "stream_version")
+
+    def of_later(self, lines: Iterable[Line]) -> Iterable[Line]:
+        """Narrow and order `lines`, which come in order of version; no more than the page can show are kept."""
+        wanted = (line for line in lines if self._holds(line))
+        return reversed(deque(wanted, maxlen=self.end)) if self.descending else islice(wanted, self.end)
+
+    def _holds(self, line: Line) -> bool:
+        return all(_COMPARISONS[lookup](line[name], value) for (name, lookup), value in self.conditions.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementPage:
+    """Lines of a statement, the account's version that they reflect, and how fresh the read model is."""
+
+    lines: list[Line]
+    version: int
+    freshness: Freshness
+
+
+def read_statement(*, account_id: str, selection: Selection, reach: AccountReach, min_version: int) -> StatementPage:
+    """Return the selected lines of the account's statement at `min_version` or later.
+
+    They are the read model's, and if that is behind `min_version` those of the store's later events besides: what the
+    read model will show. With `min_version` 0 they are the read model's, however far it is. Raises AccountNotFound,
+    also for an account beyond `reach`, or VersionConflict if the account never was at `min_version`.
+    """
+    page = _projected_page(account_id, selection, reach)
+    if min_version > page.version:
+        stored = load_account_at(account_id=account_id, reach=reach, min_version=min_version)
+        lines = _lines_at(account_id, selection, stored.version)
+        return StatementPage(lines=lines, version=stored.version, freshness=page.freshness)
+    if not page.version:
+        raise AccountNotFound(accountId=account_id)
+    return page
+
+
+def _projected_page(account_id: str, selection: Selection, reach: AccountReach) -> StatementPage:
+    lines = _within(AccountStatement.objects.filter(account_id=account_id), account_id, reach)
+    about = {
+        "version": column(stem="last_statement_version", parameters=(account_id,)),
+        **freshness_column(projection="account_statement"),
+    }
+    selected = selection.of_projected(lines).annotate(**about).values(*ENTRY_COLUMNS, *about)
+    rows = list(selected[selection.offset : selection.end])
+    version = rows[0]["version"] if rows else lines.aggregate(version=Max("stream_version"))["version"]
+    freshness = freshness_of(projection="account_statement", rows=rows)
+    return StatementPage(lines=rows, version=version or 0, freshness=freshness)
+
+
+def _within(lines: QuerySet[AccountStatement], account_id: str, reach: AccountReach) -> QuerySet[AccountStatement]:
+    """Return `lines`, but none if the account is beyond `reach`: the same query takes a look at the account."""
+    if reach.client_id is None or account_id in reach.granted:
+        return lines
+    return lines.filter(Exists(AccountSummary.objects.filter(account_id=account_id, client_id=reach.client_id)))
+
+
+def _lines_at(account_id: str, selection: Selection, version: int) -> list[Line]:
+    """Return the selected lines of the statement as it is at `version`, whose last lines are not projected yet."""
+    stream_id = account_stream_id(account_id)
+    projector = AccountStatementProjector()
+    # First the end, then only lines up to it: a runner may be adding lines meanwhile, but none is missed or told twice.
+    end = projector.load(stream_ids=[stream_id]).get(stream_id) or projector.initial(stream_id=stream_id)
+    lines = AccountStatement.objects.filter(account_id=account_id, stream_version__lte=min(end.version, version))
+    projected = selection.of_projected(lines).values(*ENTRY_COLUMNS)[: selection.end]
+    later = selection.of_later(_later_lines(projector, stream_id, end, version))
+    in_order = chain(later, projected) if selection.descending else chain(projected, later)
+    return list(islice(in_order, selection.offset, selection.end))
+
+
+def _later_lines(
+    projector: AccountStatementProjector, stream_id: str, end: StatementEnd, version: int
+) -> Iterator[Line]:
+    """Yield the lines after `end` up to `version`, made as the projection will make them."""
+    while remaining := version - end.version:
+        limit = min(remaining, settings.PROJECTION_BATCH_EVENTS)
+        for event in event_store().read_stream(stream_id, after_version=end.version, limit=limit):
+            end = projector.apply(state=end, event=event)
+            yield {name: getattr(end.line, name) for name in ENTRY_COLUMNS}
