@@ -108,6 +108,15 @@ REQUIRE_IDEMPOTENCY_KEY = env.bool("REQUIRE_IDEMPOTENCY_KEY", default=API_AUTH =
 SNAPSHOT_EVERY_EVENTS = env.int("SNAPSHOT_EVERY_EVENTS", default=100)
 EXECUTE_MAX_ATTEMPTS = env.int("EXECUTE_MAX_ATTEMPTS", default=100)
 
+# `apart` debits in one commit and credits in another, as must be where one side is out of reach.
+TRANSFER_STEPS = env.str("TRANSFER_STEPS", default="together")
+if TRANSFER_STEPS not in ("together", "apart"):
+    raise ImproperlyConfigured(f"TRANSFER_STEPS is {TRANSFER_STEPS!r}; it must be together or apart")
+TRANSFER_RESUME_SECONDS = env.float("TRANSFER_RESUME_SECONDS", default=5.0)
+TRANSFER_MAX_ATTEMPTS = env.int("TRANSFER_MAX_ATTEMPTS", default=10)
+TRANSFER_TICK_SECONDS = env.float("TRANSFER_TICK_SECONDS", default=2.0)
+TRANSFER_SLICE_SECONDS = env.float("TRANSFER_SLICE_SECONDS", default=5.0)
+
 
 def _currencies_extra() -> dict[str, int]:
     """Return the bank's own units and their decimals, given as CURRENCIES_EXTRA=PTS:0,USDC:6."""
@@ -147,6 +156,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "projections.advance",
         "schedule": PROJECTION_TICK_SECONDS,
         "options": {"expires": PROJECTION_TICK_SECONDS},
+    },
+    "resume-transfers": {
+        "task": "transfers.resume",
+        "schedule": TRANSFER_TICK_SECONDS,
+        "options": {"expires": TRANSFER_TICK_SECONDS},
     },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")

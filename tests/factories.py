@@ -19,6 +19,7 @@ from accounts.domain.commands import (
 )
 from eventstore.chain import chain_hashes
 from eventstore.records import CommandKey, Commit, NewCommand, NewEvent, Snapshot, StreamAppend
+from transfers.domain.commands import InitiateTransfer
 
 NOON = datetime(2026, 3, 22, 12, tzinfo=UTC)
 """When test events occur: events of one stream may share their moment."""
@@ -176,3 +177,17 @@ class CloseAccountFactory(AccountCommandFactory[CloseAccount]):
         model = CloseAccount
 
     reason = "owner's wish"
+
+
+class InitiateTransferFactory(Factory[InitiateTransfer]):
+    """Ten dollars from one account to another."""
+
+    class Meta:
+        model = InitiateTransfer
+
+    transfer_id = LazyFunction(lambda: f"trf-{uuid4()}")
+    source_account_id = LazyFunction(lambda: f"acc-{uuid4()}")
+    destination_account_id = LazyFunction(lambda: f"acc-{uuid4()}")
+    amount = 1000
+    currency = "USD"
+    transaction_id = Sequence(lambda number: f"txn-{number}")

@@ -31,6 +31,12 @@ class AccountNotFound(AccountError):
     code = "account_not_found"
 
 
+class AccountReserved(AccountError):
+    """The account is one that the bank keeps for itself: nobody opens it, nobody acts on it. Fields: accountId."""
+
+    code = "account_reserved"
+
+
 class AccountIsFrozen(AccountError):
     """A frozen account takes no movement, cannot be frozen again and cannot be closed. Fields: accountId."""
 

@@ -1,0 +1,1 @@
+"""Transfers without a database."""

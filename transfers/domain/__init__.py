@@ -1,0 +1,1 @@
+"""What a transfer is and how it goes on, in plain Python."""

@@ -1,0 +1,147 @@
+"""One function per command on transfers, each a few lines around `execute`."""
+
+import logging
+import random
+from dataclasses import replace
+
+from django.conf import settings
+
+from accounts.domain.own_accounts import suspense_account_id
+from accounts.repository import account_stream
+from eventstore.execution import execute
+from eventstore.records import CommandContext, CommandKey, JsonObject, Outcome
+from eventstore.store import event_store
+from transfers.decisions import (
+    decide_initiation,
+    decide_release,
+    decide_resumption,
+    decide_retry,
+    decide_settlement,
+    decide_to_give_up,
+    verdict,
+)
+from transfers.domain.commands import (
+    GiveUpTransfer,
+    InitiateTransfer,
+    ReleaseSuspense,
+    ResumeTransfer,
+    RetryTransfer,
+    SettleTransfer,
+)
+from transfers.domain.events import TransferInitiated
+from transfers.domain.exceptions import TransferNotFound
+from transfers.domain.transfer import Transfer
+from transfers.repository import load_transfer, transfer_stream, transfer_stream_id
+
+logger = logging.getLogger(__name__)
+
+SAGA_SCOPE = "saga"
+"""The scope of the keys under which the bank itself does the steps of transfers; no client's keys are in it."""
+
+
+def initiate_transfer(*, command: InitiateTransfer, context: CommandContext) -> Outcome:
+    """Begin a transfer and do all of it that can be done now. A replay tells how the transfer stands at present.
+
+    The result is that of `transfers.decisions.verdict`; a FAILED transfer is a refusal.
+    Raises AccountNotFound if there is no source, and what `execute` raises: then nothing was recorded.
+    """
+    streams = [transfer_stream(command.transfer_id), account_stream(command.source_account_id)]
+    if settings.TRANSFER_STEPS == "together":
+        streams.append(account_stream(command.destination_account_id))
+    outcome = execute(streams=streams, command=command, decide=decide_initiation, context=context)
+    if outcome.refused or outcome.result["state"] != "PENDING":
+        return outcome
+    if outcome.replayed:
+        return _as_it_stands(outcome)
+    try:
+        settled = _settle(outcome.result["transferId"], context.metadata)
+    except Exception:
+        # The money is in flight and the log knows it: whatever is wrong here, the transfer is resumed later.
+        logger.exception("transfer %s stopped on its way", command.transfer_id)
+        return outcome
+    return replace(settled, replayed=False)
+
+
+def resume_transfer(*, transfer_id: str) -> Transfer:
+    """Take up a transfer if it has stopped, and return what it has come to.
+
+    What keeps it from going on is logged, and tried again later: each time after twice as long, until it is STUCK.
+    Raises TransferNotFound, and what `execute` raises while the attempt is recorded.
+    """
+    metadata = _metadata_of_saga(transfer_id)
+    taking_up = ResumeTransfer(transfer_id=transfer_id, jitter=random.random())  # noqa: S311
+    outcome = execute(
+        streams=[transfer_stream(transfer_id)],
+        command=taking_up,
+        decide=decide_resumption,
+        context=CommandContext(metadata=metadata),
+    )
+    if outcome.result["resumed"]:
+        try:
+            _settle(transfer_id, metadata)
+        except Exception as error:
+            logger.exception("transfer %s could not be resumed", transfer_id)
+            _give_up_if_hopeless(transfer_id, error, metadata)
+    transfer: Transfer = load_transfer(transfer_id).state
+    return transfer
+
+
+def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcome:
+    """Have a stuck transfer resumed again: it is due at once."""
+    streams = [transfer_stream(command.transfer_id)]
+    return execute(streams=streams, command=command, decide=decide_retry, context=context)
+
+
+def release_suspense(*, command: ReleaseSuspense, context: CommandContext) -> Outcome:
+    """Pay a refund that its source could not take out of suspense, once. Raises TransferNotFound."""
+    order = _order(command.transfer_id)
+    accounts = [suspense_account_id(currency=order.currency), command.account_id]
+    streams = [transfer_stream(command.transfer_id), *map(account_stream, accounts)]
+    return execute(streams=streams, command=command, decide=decide_release, context=context)
+
+
+def _settle(transfer_id: str, metadata: JsonObject) -> Outcome:
+    """Do the second of two steps, under a key of the bank's own: however often it is tried, it happens once."""
+    order = _order(transfer_id)
+    accounts = [
+        order.source_account_id,
+        order.destination_account_id,
+        suspense_account_id(currency=order.currency),
+    ]
+    return execute(
+        streams=[transfer_stream(transfer_id), *map(account_stream, accounts)],
+        command=SettleTransfer(transfer_id=transfer_id),
+        decide=decide_settlement,
+        context=CommandContext(
+            key=CommandKey(SAGA_SCOPE, f"{transfer_id}:settle"), fingerprint="settle", metadata=metadata
+        ),
+    )
+
+
+def _give_up_if_hopeless(transfer_id: str, error: Exception, metadata: JsonObject) -> None:
+    # What an error says may be any text; its representation is text that the log can keep.
+    giving_up = GiveUpTransfer(transfer_id=transfer_id, error=repr(error)[:1000])
+    streams = [transfer_stream(transfer_id)]
+    execute(streams=streams, command=giving_up, decide=decide_to_give_up, context=CommandContext(metadata=metadata))
+
+
+def _as_it_stands(outcome: Outcome) -> Outcome:
+    stored = load_transfer(outcome.result["transferId"])
+    result, refused = verdict(transfer=stored.state, version=stored.version)
+    return replace(outcome, result=result, refused=refused)
+
+
+def _order(transfer_id: str) -> TransferInitiated:
+    transfer: Transfer = load_transfer(transfer_id).state
+    if transfer.initiated is None:
+        raise TransferNotFound(transferId=transfer_id)
+    return transfer.initiated
+
+
+def _metadata_of_saga(transfer_id: str) -> JsonObject:
+    """Return what ties the events of a resumed transfer to the request that began it. Raises TransferNotFound."""
+    first = event_store().read_stream(transfer_stream_id(transfer_id), limit=1)
+    if not first:
+        raise TransferNotFound(transferId=transfer_id)
+    correlation = {name: first[0].metadata[name] for name in ("correlationId",) if name in first[0].metadata}
+    return {"actor": SAGA_SCOPE, "causationId": str(first[0].event_id), **correlation}

@@ -1,0 +1,55 @@
+"""Which transfers have stopped on their way: from the event store alone, so that a projection that lags hides none."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from eventstore.store import event_store
+from transfers.domain.transfer import Transfer, TransferState
+from transfers.repository import PREFIX, load_transfer
+
+SQL_DIRECTORY = Path(__file__).parent / "sql"
+BATCH_EVENTS = 1_000
+
+
+def due_transfers(*, limit: int) -> list[str]:
+    """Return the ids of at most `limit` transfers that may be taken up now, the longest due first."""
+    if settings.EVENT_STORE_KIND == "postgres":
+        return _ids("due_transfers", {"limit": limit})
+    now = datetime.now(UTC)
+    due = [transfer for transfer in _all_transfers() if transfer.is_due(now)]
+    return [transfer.order.transfer_id for transfer in sorted(due, key=lambda due: due.resume_at or "")][:limit]
+
+
+def stuck_transfers() -> list[str]:
+    """Return the ids of the transfers that were given up and wait for an operator."""
+    if settings.EVENT_STORE_KIND == "postgres":
+        return _ids("stuck_transfers", {})
+    stuck = [transfer for transfer in _all_transfers() if transfer.state is TransferState.STUCK]
+    return sorted(transfer.order.transfer_id for transfer in stuck)
+
+
+@cache
+def _statement(stem: str) -> str:
+    return (SQL_DIRECTORY / f"{stem}.sql").read_text()
+
+
+def _ids(stem: str, parameters: dict[str, Any]) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(stem), parameters)
+        return [stream_id.removeprefix(PREFIX) for (stream_id,) in cursor.fetchall()]
+
+
+def _all_transfers() -> Iterator[Transfer]:
+    """Yield every transfer of a log in memory, which keeps no list of those in flight."""
+    store, position = event_store(), 0
+    while events := store.read_all(after_position=position, limit=BATCH_EVENTS):
+        position = events[-1].position
+        for event in events:
+            if event.stream_id.startswith(PREFIX) and event.version == 1:
+                yield load_transfer(event.stream_id.removeprefix(PREFIX)).state

@@ -1,0 +1,40 @@
+"""The Celery task of transfers: beat ticks, and each tick takes up those that have stopped."""
+
+import logging
+import time
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+
+from transfers.handlers import resume_transfer
+from transfers.in_flight import due_transfers
+
+logger = logging.getLogger(__name__)
+
+BATCH_TRANSFERS = 100
+
+
+@shared_task(name="transfers.resume", ignore_result=True)
+def resume_stopped_transfers() -> None:
+    """Take up every transfer that is due, for one slice at most; whatever is left, the next tick finds."""
+    try:
+        resume_due(slice_seconds=settings.TRANSFER_SLICE_SECONDS)
+    finally:
+        # Workers fork, and databases go away: no slice begins with a connection of another time.
+        connection.close()
+
+
+def resume_due(*, slice_seconds: float) -> None:
+    """Take up the transfers that are due now, one after another, until the slice is over.
+
+    One that cannot even be looked at is logged and keeps none of the others waiting.
+    """
+    slice_end = time.monotonic() + slice_seconds
+    for transfer_id in due_transfers(limit=BATCH_TRANSFERS):
+        if time.monotonic() > slice_end:
+            return
+        try:
+            resume_transfer(transfer_id=transfer_id)
+        except Exception:
+            logger.exception("transfer %s could not be looked at", transfer_id)
