@@ -10,12 +10,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.append_contract import check_commits
 from eventstore.exceptions import AppendInsideTransaction, InvalidAppend, OutcomeUnknown, StoreUnavailable
+from eventstore.metrics import UNAVAILABLE
 from eventstore.postgres_rows import Row, append_parameters, append_result, loaded, recorded_event
 from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
 from eventstore.statements import statement
 
-# Classes of SQLSTATE. 08 connection, 53 resources, 55P03 lock_timeout, 57 shutdown and statement_timeout.
-UNAVAILABLE_STATES = ("08", "53", "55P03", "57")
+# Classes of SQLSTATE. 08 connection, 25006 a standby, 53 resources, 55P03 lock_timeout, 57 shutdown, statement_timeout.
+UNAVAILABLE_STATES = ("08", "25006", "53", "55P03", "57")
 # 22 data exception, 23 constraint violation, 54 limit exceeded, BK the bank's own: what `append` was given was wrong.
 INVALID_STATES = ("22", "23", "54", "BK")
 
@@ -66,7 +67,10 @@ class PostgresEventStore:
             with psycopg.Cursor(connection.connection) as cursor:
                 return cursor.execute(statement(stem), parameters, prepare=True).fetchall()
         except (psycopg.Error, django.db.Error) as error:
-            raise _translated(error, was_lost=_discard_if_lost(connection), writes=writes) from error
+            translated = _translated(error, was_lost=_discard_if_lost(connection), writes=writes)
+            if isinstance(translated, StoreUnavailable):
+                UNAVAILABLE.inc()
+            raise translated from error
 
 
 def _discard_if_lost(connection: BaseDatabaseWrapper) -> bool:
