@@ -56,16 +56,20 @@ def test_a_connection_that_breaks_under_an_append_leaves_its_outcome_unknown(hel
         finally:
             connection.close()
 
+    def terminate() -> bool:
+        cursor.execute(TERMINATE_THE_WAITING)
+        return bool(cursor.fetchall())
+
     with ThreadPoolExecutor(1) as pool, connection.cursor() as cursor:
         appending = pool.submit(append)
-        wait_until(lambda: cursor.execute(TERMINATE_THE_WAITING) or cursor.fetchall())
+        wait_until(terminate)
         with pytest.raises(OutcomeUnknown):
             appending.result()
 
 
 def test_a_read_on_a_broken_connection_fails_and_the_next_does_not():
     store = PostgresEventStore()
-    store.head_position()
+    store.append([CommitFactory.build()])
     with raw_connection() as session:
         session.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
     with pytest.raises(StoreUnavailable):
