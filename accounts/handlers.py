@@ -1,11 +1,15 @@
-"""One function per command: each executes it on its account's stream, through one pure `decide`."""
+"""One function per command: each executes it on its account's stream, through one pure `decide`.
+
+`reach` are the accounts of whoever sent the command. All others look to it as if they were not there.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeAlias
 
-from accounts.domain.account import Account
+from accounts.domain.access import EVERY_ACCOUNT, AccountReach
+from accounts.domain.account import Account, AccountStatus
 from accounts.domain.commands import (
     AccountCommand,
     CloseAccount,
@@ -16,7 +20,7 @@ from accounts.domain.commands import (
     WithdrawMoney,
 )
 from accounts.domain.events import AccountEvent
-from accounts.domain.exceptions import AccountError
+from accounts.domain.exceptions import AccountError, AccountExists, AccountNotFound
 from accounts.domain.money import currency_exponent
 from accounts.event_types import draft
 from accounts.repository import account_stream, account_stream_id
@@ -35,34 +39,36 @@ RULES: Mapping[type[AccountCommand], Rule] = {
 }
 
 
-def create_account(*, command: CreateAccount, context: CommandContext) -> Outcome:
+def create_account(*, command: CreateAccount, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT) -> Outcome:
     """Open an account."""
-    return _execute(command, context)
+    return _execute(command, context, reach)
 
 
-def deposit_money(*, command: DepositMoney, context: CommandContext) -> Outcome:
+def deposit_money(*, command: DepositMoney, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT) -> Outcome:
     """Add money to an account."""
-    return _execute(command, context)
+    return _execute(command, context, reach)
 
 
-def withdraw_money(*, command: WithdrawMoney, context: CommandContext) -> Outcome:
+def withdraw_money(*, command: WithdrawMoney, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT) -> Outcome:
     """Take money from an account."""
-    return _execute(command, context)
+    return _execute(command, context, reach)
 
 
-def freeze_account(*, command: FreezeAccount, context: CommandContext) -> Outcome:
+def freeze_account(*, command: FreezeAccount, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT) -> Outcome:
     """Stop all movements of an account."""
-    return _execute(command, context)
+    return _execute(command, context, reach)
 
 
-def unfreeze_account(*, command: UnfreezeAccount, context: CommandContext) -> Outcome:
+def unfreeze_account(
+    *, command: UnfreezeAccount, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT
+) -> Outcome:
     """Allow movements of an account again."""
-    return _execute(command, context)
+    return _execute(command, context, reach)
 
 
-def close_account(*, command: CloseAccount, context: CommandContext) -> Outcome:
+def close_account(*, command: CloseAccount, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT) -> Outcome:
     """End an account."""
-    return _execute(command, context)
+    return _execute(command, context, reach)
 
 
 def decide(states: States, command: AccountCommand, now: datetime, new_id: NewId) -> Decision:
@@ -91,5 +97,22 @@ def decide(states: States, command: AccountCommand, now: datetime, new_id: NewId
     return Decision(events={stored.stream_id: drafts}, result=result)
 
 
-def _execute(command: AccountCommand, context: CommandContext) -> Outcome:
-    return execute(streams=[account_stream(command.account_id)], command=command, decide=decide, context=context)
+def _execute(command: AccountCommand, context: CommandContext, reach: AccountReach) -> Outcome:
+    return execute(
+        streams=[account_stream(command.account_id)],
+        command=command,
+        decide=decide,
+        context=context,
+        permit=partial(_permit, command, reach),
+    )
+
+
+def _permit(command: AccountCommand, reach: AccountReach, states: States) -> None:
+    """Raise what a command on an account beyond `reach` is told: the same whether there is such an account or not."""
+    account: Account = states[account_stream_id(command.account_id)].state
+    if reach.includes(account_id=command.account_id, client_id=account.client_id):
+        return
+    if not isinstance(command, CreateAccount):
+        raise AccountNotFound(accountId=command.account_id)
+    if account.status is not AccountStatus.NEW:
+        raise AccountExists(accountId=command.account_id)

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from accounts import handlers
 from accounts.command_context import authenticated_client, command_context
 from accounts.domain import commands
+from accounts.permissions import Permission, reach_of
 from accounts.repository import account_stream_id
 from accounts.serializers import (
     CommandSerializer,
@@ -67,17 +68,20 @@ def accepted_content(*, outcome: Outcome) -> dict[str, Any]:
 class CreateAccountView(APIView):
     """Opens an account."""
 
+    permission = Permission.OPEN_ACCOUNT
+
     def post(self, request: Request) -> Response:
         """Answer 201, or the problem that keeps the account from being opened."""
         fields = read_content(request=request, serializer_class=CreateAccountSerializer)
         context = command_context(request=request, fields=fields, stream_id=account_stream_id(fields["account_id"]))
         command = commands.CreateAccount(client_id=authenticated_client(request=request), **_command_fields(fields))
-        return accepted(outcome=handlers.create_account(command=command, context=context))
+        return accepted(outcome=handlers.create_account(command=command, context=context, reach=reach_of(request)))
 
 
 class AccountCommandView(APIView):
     """A command on the account that the path names."""
 
+    permission: ClassVar[Permission]
     serializer_class: ClassVar[type[CommandSerializer]]
     command_class: ClassVar[type[commands.AccountCommand]]
     handle: ClassVar[Callable[..., Outcome]]
@@ -88,12 +92,13 @@ class AccountCommandView(APIView):
         fields = read_content(request=request, serializer_class=self.serializer_class)
         context = command_context(request=request, fields=fields, stream_id=account_stream_id(account_id))
         command = self.command_class(account_id=account_id, **_command_fields(fields))
-        return accepted(outcome=self.handle(command=command, context=context))
+        return accepted(outcome=self.handle(command=command, context=context, reach=reach_of(request)))
 
 
 class DepositView(AccountCommandView):
     """Money in."""
 
+    permission = Permission.DEPOSIT_MONEY
     serializer_class = MovementSerializer
     command_class = commands.DepositMoney
     handle = staticmethod(handlers.deposit_money)
@@ -102,6 +107,7 @@ class DepositView(AccountCommandView):
 class WithdrawalView(AccountCommandView):
     """Money out."""
 
+    permission = Permission.WITHDRAW_MONEY
     serializer_class = MovementSerializer
     command_class = commands.WithdrawMoney
     handle = staticmethod(handlers.withdraw_money)
@@ -110,6 +116,7 @@ class WithdrawalView(AccountCommandView):
 class FreezeView(AccountCommandView):
     """Stops all movements."""
 
+    permission = Permission.FREEZE_ACCOUNT
     serializer_class = ReasonSerializer
     command_class = commands.FreezeAccount
     handle = staticmethod(handlers.freeze_account)
@@ -118,6 +125,7 @@ class FreezeView(AccountCommandView):
 class UnfreezeView(AccountCommandView):
     """Allows movements again."""
 
+    permission = Permission.UNFREEZE_ACCOUNT
     serializer_class = ReasonSerializer
     command_class = commands.UnfreezeAccount
     handle = staticmethod(handlers.unfreeze_account)
@@ -126,6 +134,7 @@ class UnfreezeView(AccountCommandView):
 class CloseView(AccountCommandView):
     """Ends an account."""
 
+    permission = Permission.CLOSE_ACCOUNT
     serializer_class = ReasonSerializer
     command_class = commands.CloseAccount
     handle = staticmethod(handlers.close_account)

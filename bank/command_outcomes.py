@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.command_context import client_key
+from accounts.permissions import Permission
 from accounts.serializers import read_path_command_key
 from accounts.views import accepted_content
 from bank.problems import PROBLEM_TYPES, Problem, problem_document, problem_of, problem_response
@@ -19,6 +20,8 @@ from projections.serializers import NoQuery
 
 class CommandOutcomeView(APIView):
     """What became of the command that this client sent under a key, be it commandId or Idempotency-Key."""
+
+    permission = Permission.VIEW_OWN_COMMANDS
 
     def get(self, request: Request, command_id: str) -> HttpResponse:
         """Answer 200 with the verdict, or 404 if there is none under that key.

@@ -25,7 +25,7 @@ from projections.serializers import NoQuery
 Endpoint: TypeAlias = tuple[str, str, str, Callable[..., Any]]
 
 EVERYWHERE = ("internal_error",)
-WITH_AUTHENTICATION = ("unauthenticated", "forbidden")
+WITH_AUTHENTICATION = ("unauthenticated", "forbidden", "throttled")
 
 _COMMAND_OUTCOME = Operation(
     operation_id="getCommandOutcome",

@@ -71,6 +71,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "idempotency_key_reused": ProblemType(
         422, "Idempotency key reused", "This key was used before, for another request: take a new one."
     ),
+    "throttled": ProblemType(429, "Too many requests", "This client sent more requests than it may.", True),
     "internal_error": ProblemType(500, "Internal error", "The bank failed; quote the requestId when you report it."),
     "store_unavailable": ProblemType(
         503, "Store unavailable", "The store cannot be reached; nothing was written.", True, retry_after_seconds=1
@@ -251,6 +252,12 @@ def _(error: drf.APIException) -> Problem:
 @problem_of.register(django_exceptions.PermissionDenied)
 def _(error: Exception) -> Problem:
     return Problem(code="forbidden")
+
+
+@problem_of.register
+def _(error: drf.Throttled) -> Problem:
+    # As DRF rounded it up: who waits so long finds the door open.
+    return Problem(code="throttled", headers={"Retry-After": str(error.wait)})  # type: ignore[attr-defined]
 
 
 @problem_of.register(drf.NotFound)

@@ -1,10 +1,13 @@
 """Django settings: the only reader of the environment."""
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import environ
+from csp.constants import NONE, SELF
+from django.core.checks.security import base as security_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from bank.kept_secret import kept_secret
@@ -23,6 +26,9 @@ DEBUG = env.bool("DEBUG", default=False)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+IS_FOR_THIS_MACHINE_ALONE = {BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS
+if DEBUG and not IS_FOR_THIS_MACHINE_ALONE:
+    raise ImproperlyConfigured("DEBUG needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
 
 EVENT_STORE_KIND = env.str("EVENT_STORE_KIND", default="postgres")
 if EVENT_STORE_KIND not in ("postgres", "in-memory"):
@@ -87,21 +93,79 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- secret and access ------------------------------------------------------------------------------------------------
 
+
+def _require_strong(secret: str) -> None:
+    """Raise ImproperlyConfigured for a secret that Django's own checks would call weak, if anybody ran them."""
+    if (
+        len(secret) < security_checks.SECRET_KEY_MIN_LENGTH
+        or len(set(secret)) < security_checks.SECRET_KEY_MIN_UNIQUE_CHARACTERS
+        or secret.startswith(security_checks.SECRET_KEY_INSECURE_PREFIX)
+    ):
+        raise ImproperlyConfigured("SECRET_KEY is weak: give the bank a random one of at least 50 characters")
+
+
 SECRET_KEY = env.str("SECRET_KEY", default="")
-if not SECRET_KEY and (BANK_EMBEDDED or IN_MEMORY):
+if SECRET_KEY:
+    _require_strong(SECRET_KEY)
+elif BANK_EMBEDDED or IN_MEMORY:
     SECRET_KEY = kept_secret(VAR_DIR / "secret_key")
-if not SECRET_KEY:
+else:
     raise ImproperlyConfigured("SECRET_KEY is not set: give the bank a long random one of its own")
 
 # `open` lets everybody do everything: for a bank on one machine, never for one that others can reach.
 API_AUTH = env.str("API_AUTH", default="open" if BANK_EMBEDDED or IN_MEMORY else "token")
 if API_AUTH not in ("open", "token"):
     raise ImproperlyConfigured(f"API_AUTH is {API_AUTH!r}; it must be open or token")
-if API_AUTH == "open" and not ({BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS):
+if API_AUTH == "open" and not IS_FOR_THIS_MACHINE_ALONE:
     raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
 
 # Without a key, a client that got no answer cannot send its command again and be sure that it counts once.
 REQUIRE_IDEMPOTENCY_KEY = env.bool("REQUIRE_IDEMPOTENCY_KEY", default=API_AUTH == "token")
+
+TOKEN_TTL_HOURS = env.int("TOKEN_TTL_HOURS", default=2_160)
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(hours=TOKEN_TTL_HOURS)}
+THROTTLE_REQUESTS_PER_MINUTE = env.int("THROTTLE_REQUESTS_PER_MINUTE", default=6_000)
+
+# --- HTTPS and people -------------------------------------------------------------------------------------------------
+
+# How many proxies stand before the bank and may be believed about where a request comes from: the bank speaks HTTP.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+
+# Off for a bank on one machine, whose names are loopback: browsers would hold on to HTTPS for every local server.
+HTTPS_ONLY = env.bool("HTTPS_ONLY", default=not set(ALLOWED_HOSTS) <= LOOPBACK_HOSTS)
+SECURE_SSL_REDIRECT = HTTPS_ONLY
+# Asked from inside, past the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^(api/)?health(/|$)", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+SESSION_COOKIE_AGE = 12 * 60 * 60
+X_FRAME_OPTIONS = "DENY"
+
+# Everything that people's browsers load comes from the bank itself.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURE_LIMIT", default=5)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCKOUT_MINUTES", default=15))
+# Who guesses from one address locks nobody out at another.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "bank.client_address.client_address"
+AXES_VERBOSE = False
+
+# Their subclasses in bank.middleware, for the admin alone, do what these look for by name: X-Frame-Options, CSRF, axes.
+SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003", "axes.W002"]
 
 # --- the bank ---------------------------------------------------------------------------------------------------------
 
@@ -140,7 +204,8 @@ PROJECTION_SLICE_SECONDS = env.float("PROJECTION_SLICE_SECONDS", default=5.0)
 PROJECTION_TICK_SECONDS = env.float("PROJECTION_TICK_SECONDS", default=1.0)
 PROJECTION_IDLE_SECONDS = env.float("PROJECTION_IDLE_SECONDS", default=0.1)
 
-CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker that is long away must not end the worker.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -178,6 +243,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
+    "axes",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -196,6 +262,8 @@ MIDDLEWARE = [
     "bank.middleware.AdminAuthenticationMiddleware",
     "bank.middleware.AdminMessageMiddleware",
     "bank.middleware.AdminFrameMiddleware",
+    "bank.middleware.PageContentMiddleware",
+    "bank.middleware.AdminSignInMiddleware",
 ]
 ROOT_URLCONF = "bank.urls"
 WSGI_APPLICATION = "bank.wsgi.application"
@@ -234,7 +302,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["bank.json_format.StrictJsonParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "bank.json_format.JsonOnly",
     "DEFAULT_AUTHENTICATION_CLASSES": ["bank.authentication.BearerTokenAuthentication"] if API_AUTH == "token" else [],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"] if API_AUTH == "token" else [],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HoldsPermission"] if API_AUTH == "token" else [],
+    "DEFAULT_THROTTLE_CLASSES": ["bank.throttling.PrincipalThrottle"] if API_AUTH == "token" else [],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "bank.error_views.answer_drf_exception",
     "DEFAULT_SCHEMA_CLASS": "bank.openapi.OperationSchema",
@@ -251,8 +320,6 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,
     "SORT_OPERATION_PARAMETERS": False,
 }
-# A token belongs to a program and ends when it is revoked.
-REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}
 
 # --- logs -------------------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,8 @@ NewId: TypeAlias = Callable[[], UUID]
 States: TypeAlias = Mapping[str, StoredState]
 Decide: TypeAlias = Callable[[States, Any, datetime, NewId], Decision]
 """`decide(states, command, now, new_id)`: pure; it reads no clock, no random, no thread-local and no database."""
+Permit: TypeAlias = Callable[[States], None]
+"""Raises what keeps the sender of a command from its streams; as pure as `decide`."""
 
 
 def execute(
@@ -75,12 +77,14 @@ def execute(
     command: Any,
     decide: Decide,
     context: CommandContext,
+    permit: Permit = lambda states: None,
     store: EventStore | None = None,
 ) -> Outcome:
     """Decide `command` on the present state of `streams` and append the decision, once per command key.
 
     A refusal is appended too, as a guard on the streams it was decided on: so one decided on stale state comes back as
-    a conflict and is decided again. Precedence: other fingerprint, duplicate, expected version, business rule.
+    a conflict and is decided again. Precedence: other fingerprint, duplicate, permit, expected version, business rule.
+    What `permit` raises is no verdict: it goes through, and nothing is written and nothing told, not even a version.
 
     Raises IdempotencyKeyReused, VersionConflict, Contention after settings.EXECUTE_MAX_ATTEMPTS conflicts,
     StoreUnavailable, and OutcomeUnknown if the connection broke and no key tells what became of the append.
@@ -91,6 +95,7 @@ def execute(
     for _ in range(settings.EXECUTE_MAX_ATTEMPTS):
         if verdict:
             return _replay(verdict, context)
+        permit(states)
         _check_expected_versions(states, context)
         now = _business_time(states, context)
         decision = decide(states, command, now, uuid4)

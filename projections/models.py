@@ -31,6 +31,7 @@ class AccountSummary(models.Model):
         # No index on what every movement changes: balances are then updated in place, with no index to maintain.
         indexes = (
             models.Index(fields=["owner_id", "account_id"], name="account_summary_owner"),
+            models.Index(fields=["client_id", "account_id"], name="account_summary_client"),
             models.Index(fields=["status", "account_id"], name="account_summary_status"),
             models.Index(fields=["currency", "account_id"], name="account_summary_currency"),
         )

@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.domain.access import EVERY_ACCOUNT, AccountReach
+from accounts.domain.access import AccountReach
+from accounts.permissions import Permission, reach_of
 from accounts.serializers import read_path_identifier
 from projections.account_reads import read_account
 from projections.freshness import Freshness, freshness_column, freshness_of
@@ -28,11 +29,13 @@ from projections.statement_reads import Selection, read_statement
 class AccountListView(APIView):
     """Accounts by owner, status and currency, in the order of their ids."""
 
+    permission = Permission.VIEW_ACCOUNTS
+
     def get(self, request: Request) -> Response:
         """Answer 200 with one page, and the cursor of the next one if there is more."""
         query = AccountListQuery.read(data=request.query_params)
         cursor, limit = query.pop("cursor", None), query.pop("limit")
-        accounts = AccountSummary.objects.filter(_within(EVERY_ACCOUNT), **query).order_by("account_id")
+        accounts = AccountSummary.objects.filter(_within(reach_of(request)), **query).order_by("account_id")
         if cursor is not None:
             accounts = accounts.filter(account_id__gt=cursor)
         fresh = freshness_column(projection="account_summary")
@@ -49,6 +52,7 @@ class AccountListView(APIView):
 class AccountDetailView(APIView):
     """One account."""
 
+    permission = Permission.VIEW_ACCOUNTS
     document: ClassVar[Callable[..., dict[str, Any]]] = staticmethod(account_document)
 
     def get(self, request: Request, account_id: str) -> Response:
@@ -60,7 +64,7 @@ class AccountDetailView(APIView):
         read_path_identifier(name="accountId", value=account_id)
         query = AccountQuery.read(data=request.query_params)
         min_version = query.get("min_version", 0)
-        row, freshness = read_account(account_id=account_id, reach=EVERY_ACCOUNT, min_version=min_version)
+        row, freshness = read_account(account_id=account_id, reach=reach_of(request), min_version=min_version)
         return Response(self.document(row), headers=_headers(freshness, version=row["version"]))
 
 
@@ -73,6 +77,8 @@ class AccountBalanceView(AccountDetailView):
 class AccountHistoryView(APIView):
     """The statement of one account, with the running balance on every line."""
 
+    permission = Permission.VIEW_ACCOUNTS
+
     def get(self, request: Request, account_id: str) -> Response:
         """Answer 200, 404 or 409, as a read of the account does; the ETag is the version that the lines reflect."""
         read_path_identifier(name="accountId", value=account_id)
@@ -80,7 +86,7 @@ class AccountHistoryView(APIView):
         statement = read_statement(
             account_id=account_id,
             selection=_selection(query),
-            reach=EVERY_ACCOUNT,
+            reach=reach_of(request),
             min_version=query.get("min_version", 0),
         )
         content = {"accountId": account_id, "entries": [entry_document(line) for line in statement.lines]}

@@ -56,5 +56,5 @@ def problem(response: httpx.Response, *, status: int, code: str) -> dict[str, An
     assert document["title"]
     assert document["detail"]
     assert document["requestId"] == response.headers["X-Request-Id"]
-    assert document["retryable"] is (status == 503)
+    assert document["retryable"] is (status in (429, 503))
     return document

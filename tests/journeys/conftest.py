@@ -23,3 +23,10 @@ def api(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
     """A client of the bank's web server, open to everybody."""
     with web_server(var_dir=tmp_path_factory.mktemp("open"), API_AUTH="open") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def guarded(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
+    """A client, without a token, of a web server that asks for one."""
+    with web_server(var_dir=tmp_path_factory.mktemp("guarded"), API_AUTH="token") as client:
+        yield client

@@ -1,26 +1,44 @@
-"""`manage.py issue_token <username>`: a bearer token for an API client."""
+"""`manage.py issue_token NAME [--role ROLE]`: a bearer token for an API client."""
 
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandParser
+from django.contrib.auth.models import Group
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from knox.models import get_token_model
+
+DEFAULT_ROLE = "client"
 
 
 class Command(BaseCommand):
-    """Makes the client if there is none of that name, and prints a new token, which is kept as a hash alone."""
+    """Makes the principal if there is none of that name, and prints a new token, which is kept as a hash alone."""
 
-    help = "Make an API client if need be, and print a new token for it. It cannot be shown again."
+    help = "Make a principal of the API if need be, and print a new token for it. It cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the client's name."""
-        parser.add_argument("username")
+        """Take the principal's name and its role."""
+        parser.add_argument("name")
+        parser.add_argument(
+            "--role", help=f"from now on its only role; without it, a new one becomes a {DEFAULT_ROLE}, others stay"
+        )
 
-    def handle(self, *args: Any, username: str, **options: Any) -> None:
+    def handle(self, *args: Any, name: str, role: str | None, **options: Any) -> None:
         """Print the token, alone on a line, for scripts to take."""
-        user, is_new = get_user_model().objects.get_or_create(username=username)
-        if is_new:
-            user.set_unusable_password()
-            user.save(update_fields=["password"])
-        _, token = get_token_model().objects.create(user=user)
+        with transaction.atomic():
+            user, is_new = get_user_model().objects.get_or_create(username=name)
+            if is_new:
+                user.set_unusable_password()
+                user.save(update_fields=["password"])
+            if role or is_new:
+                user.groups.set([_group(role or DEFAULT_ROLE)])
+            _, token = get_token_model().objects.create(user=user)
         self.stdout.write(token)
+
+
+def _group(role: str) -> Group:
+    try:
+        return Group.objects.get(name=role)
+    except Group.DoesNotExist:
+        roles = ", ".join(Group.objects.order_by("name").values_list("name", flat=True))
+        raise CommandError(f"there is no role {role!r}; the roles are {roles}") from None

@@ -46,7 +46,7 @@ def migrate(database: str, **variables: str) -> subprocess.CompletedProcess[str]
     server = connection.settings_dict
     address = f"postgres://{server['USER']}:{server['PASSWORD']}@{server['HOST']}:{server['PORT']}/{database}"
     return manage(
-        "migrate", "--verbosity=0", env=environment(DATABASE_URL=address, SECRET_KEY="of-this-test", **variables)
+        "migrate", "--verbosity=0", env=environment(DATABASE_URL=address, SECRET_KEY="of-this-test-" * 4, **variables)
     )
 
 

@@ -37,6 +37,7 @@ STATUSES = {
         "balance_limit_exceeded",
         "idempotency_key_reused",
     },
+    429: {"throttled"},
     500: {"internal_error"},
     503: {"store_unavailable", "contention"},
 }
@@ -71,7 +72,9 @@ def test_codes_and_titles_tell_problems_apart():
 
 def test_what_may_be_sent_again_says_when():
     for kind in PROBLEM_TYPES.values():
-        assert kind.retryable == (kind.status == 503) == (kind.retry_after_seconds is not None)
+        assert kind.retryable == (kind.status in (429, 503))
+        # How long a throttled client has to wait depends on when it asks.
+        assert (kind.retry_after_seconds is not None) == (kind.status == 503)
 
 
 def test_every_refusal_of_the_accounts_is_in_the_table():
