@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 
+from eventstore import metrics
 from eventstore.chain import chain_hashes
 from eventstore.exceptions import (
     Contention,
@@ -92,12 +93,14 @@ def execute(
     store = store or event_store()
     loading = _Loading(store=store, streams=streams, context=context)
     states, verdict = loading.load()
-    for _ in range(settings.EXECUTE_MAX_ATTEMPTS):
+    for attempt in range(settings.EXECUTE_MAX_ATTEMPTS):
         if verdict:
             return _replay(verdict, context)
         permit(states)
         _check_expected_versions(states, context)
         now = _business_time(states, context)
+        if attempt:
+            metrics.RETRIES.inc()
         decision = decide(states, command, now, uuid4)
         try:
             [result] = store.append([_commit(streams, states, decision, context, now)])
@@ -110,7 +113,9 @@ def execute(
             case Duplicate():
                 verdict = result.command
             case Conflict():
+                metrics.CONFLICTS.inc()
                 states, verdict = loading.catch_up(states, result)
+    metrics.CONTENTION.inc()
     raise Contention(f"{settings.EXECUTE_MAX_ATTEMPTS} attempts met a conflict")
 
 
@@ -183,10 +188,16 @@ def _fold_events(stream: Stream, base: StoredState, events: Sequence[RecordedEve
 def _replay(record: CommandRecord, context: CommandContext) -> Outcome:
     if record.fingerprint != context.fingerprint:
         raise IdempotencyKeyReused(key=record.key.key)
+    metrics.DUPLICATES.inc()
     return record.outcome
 
 
 def _outcome(decision: Decision, appended: Appended) -> Outcome:
+    metrics.APPENDS.inc()
+    if decision.refused:
+        metrics.REFUSALS.labels(decision.result.get("code", "")).inc()
+    else:
+        metrics.EVENTS_APPENDED.inc(sum(map(len, decision.events.values())))
     return Outcome(
         result=decision.result,
         refused=decision.refused,

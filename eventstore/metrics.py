@@ -1,0 +1,12 @@
+"""What is counted where commands meet the log."""
+
+from prometheus_client import Counter
+
+APPENDS = Counter("eventstore_appends", "Commits written to the log, refusals among them.")
+EVENTS_APPENDED = Counter("eventstore_events_appended", "Events written to the log.")
+CONFLICTS = Counter("eventstore_conflicts", "Commits that met a stream at another version than expected.")
+RETRIES = Counter("eventstore_retries", "Times that a command was decided again.")
+DUPLICATES = Counter("eventstore_duplicates", "Commands answered with the stored verdict of their key.")
+REFUSALS = Counter("eventstore_refusals", "Commands refused by a business rule, by its code.", ("code",))
+CONTENTION = Counter("eventstore_contention", "Commands given up after too many conflicts.")
+UNAVAILABLE = Counter("eventstore_unavailable", "Calls that the store could not answer.")
