@@ -1,6 +1,5 @@
 """A request with a key is carried out once; whoever sends it again gets the first answer again."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -88,13 +87,3 @@ def test_a_request_that_was_not_valid_may_be_corrected_under_its_key(api):
     problem(deposit(api, account_id, headers=key, amount="1000"), status=400, code="validation_error")
     problem(deposit(api, account_id, headers=key, expectedVersion=7), status=409, code="version_conflict")
     assert deposit(api, account_id, headers=key).status_code == 201
-
-
-def test_many_at_once_with_one_key_are_one(api):
-    account_id = open_account(api)
-    key = {"Idempotency-Key": str(uuid4())}
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: deposit(api, account_id, headers=key), range(16)))
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
-    assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
-    assert len(events_of(account_id)) == 2

@@ -1,7 +1,8 @@
-"""The bank's web server in a process of its own, on the tests' database, with a client of it."""
+"""The bank's web server in processes of its own, on the tests' database, with a client of it."""
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,31 +19,64 @@ from tests.own_bank import environment
 from tests.polling import wait_until
 
 
+class WebServer:
+    """Serves the tests' database as production does, at one address, whatever becomes of its processes."""
+
+    def __init__(self, *, var_dir: Path, **variables: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        address = ("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4", "--workers-kill-timeout", "3")
+        self._command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, "bank.wsgi:application"]
+        self._log = var_dir / "web.log"
+        self._environment = environment(
+            DATABASE_URL=_database_url(),
+            REDIS_URL=settings.CELERY_BROKER_URL,
+            SECRET_KEY=settings.SECRET_KEY,
+            BANK_VAR_DIR=str(var_dir),
+            PYTHONPATH=os.getcwd(),
+            **variables,
+        )
+        self._process = self._started()
+
+    def kill(self) -> None:
+        """End all its processes at once, with no chance to finish anything."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def start_again(self) -> None:
+        """Start it after `kill`; it does not answer at once."""
+        self._process = self._started()
+
+    def stop(self) -> None:
+        """End it in order."""
+        stop_child(process=self._process, stop_signal=signal.SIGTERM, patience_seconds=8)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return start_child(
+            command=self._command, log=self._log, death_signal=signal.SIGKILL, environment=self._environment
+        )
+
+
+@contextmanager
+def running_web_server(*, var_dir: Path, **variables: str) -> Iterator[WebServer]:
+    """Run a web server that answers, with `variables` in its environment."""
+    server = WebServer(var_dir=var_dir, **variables)
+    try:
+        with httpx.Client(base_url=server.url, timeout=20) as client:
+            wait_until(lambda: _answers(client))
+        yield server
+    finally:
+        server.stop()
+
+
 @contextmanager
 def web_server(*, var_dir: Path, **variables: str) -> Iterator[httpx.Client]:
-    """Serve the tests' database as production does, with `variables` in the environment."""
-    port = free_port()
-    env = environment(
-        DATABASE_URL=_database_url(),
-        REDIS_URL=settings.CELERY_BROKER_URL,
-        SECRET_KEY=settings.SECRET_KEY,
-        BANK_VAR_DIR=str(var_dir),
-        PYTHONPATH=os.getcwd(),
-        **variables,
-    )
-    address = ("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4", "--workers-kill-timeout", "3")
-    process = start_child(
-        command=[sys.executable, "-m", "granian", "--interface", "wsgi", *address, "bank.wsgi:application"],
-        log=var_dir / "web.log",
-        death_signal=signal.SIGKILL,
-        environment=env,
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            wait_until(lambda: _answers(client))
-            yield client
-    finally:
-        stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
+    """Run a web server, and give a client of it."""
+    with (
+        running_web_server(var_dir=var_dir, **variables) as server,
+        httpx.Client(base_url=server.url, timeout=20) as client,
+    ):
+        yield client
 
 
 def _database_url() -> str:
