@@ -191,6 +191,13 @@ class OperationSchema(AutoSchema):
         """The entry; a view without one is a KeyError, for nothing goes undescribed."""
         return OPERATIONS[getattr(self.view, "function", type(self.view))]
 
+    def get_operation(self, *arguments: Any) -> dict[str, Any] | None:
+        """Return the whole of it; content is required, even where none of its fields is."""
+        operation: dict[str, Any] | None = super().get_operation(*arguments)
+        if operation and "requestBody" in operation:
+            operation["requestBody"]["required"] = True
+        return operation
+
     def get_operation_id(self) -> str:
         """Return the operation's name, unique for each path."""
         return self.operation.operation_id + ("" if self.path.startswith("/api") else "AtRoot")

@@ -1,0 +1,89 @@
+"""The bank keeps the promises of its OpenAPI schema, whatever schemathesis makes of them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from string import Template
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import orjson
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+
+from tests.journeys.account_api import deposit
+from tests.journeys.web_server import web_server
+from tests.own_bank import PROJECT_DIR
+
+SEED = 20260322
+
+
+@pytest.fixture(scope="module")
+def guarded(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
+    """A client of a bank that wants tokens, and has time for whoever asks often."""
+    directory = tmp_path_factory.mktemp("openapi")
+    with web_server(var_dir=directory, API_AUTH="token", THROTTLE_REQUESTS_PER_MINUTE="10000000") as client:
+        yield client
+
+
+@pytest.fixture
+def token() -> str:
+    """A token of a client that may do everything."""
+    username, written = f"client-{uuid4()}", StringIO()
+    call_command("issue_token", username, stdout=written)
+    get_user_model().objects.get(username=username).groups.set(Group.objects.all())
+    return written.getvalue().split()[-1]
+
+
+def projected_accounts(api: httpx.Client, token: str) -> dict[str, str]:
+    """Return, by their names in schemathesis.toml, accounts that reads know as well as writes."""
+    accounts = {name: f"acc-{uuid4()}" for name in ("RICH_ACCOUNT", "OTHER_ACCOUNT", "EMPTY_ACCOUNT")}
+    headers = {"Authorization": f"Bearer {token}"}
+    for name, account_id in accounts.items():
+        content = {"accountId": account_id, "ownerId": "user-1", "currency": "USD", "commandId": f"open-{account_id}"}
+        assert api.post("/api/accounts", json=content, headers=headers).is_success
+        if name != "EMPTY_ACCOUNT":
+            assert deposit(api, account_id, amount=10**12, commandId=f"fill-{account_id}", headers=headers).is_success
+    call_command("run_projections", once=True, stdout=StringIO())
+    return accounts
+
+
+def described_operations(api: httpx.Client) -> set[str]:
+    """Return every operation of the schema, but for the one that schemathesis leaves out: to read the schema itself."""
+    paths: dict[str, Any] = api.get("/api/schema").json()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods} - {"GET /api/schema"}
+
+
+def assert_the_schema_is_kept(api: httpx.Client, token: str, directory: Path, *options: str) -> None:
+    """Run schemathesis with all of its checks, and see that it got beyond being turned away."""
+    config, answers = directory / "schemathesis.toml", directory / "answers.json"
+    names = {"BANK_TOKEN": token, **projected_accounts(api, token)}
+    config.write_text(Template(Path(__file__).with_name("schemathesis.toml").read_text()).substitute(names))
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
+    run = subprocess.run(
+        [*command, f"{api.base_url}/api/schema", "--checks=all", "--no-color", f"--seed={SEED}", *options],
+        env=os.environ | {"ANSWERS_FILE": str(answers)},
+        cwd=PROJECT_DIR,
+        capture_output=True,
+        text=True,
+    )
+    # It prints its seed, and each request that failed, as curl would send it.
+    assert run.returncode == 0, run.stdout + run.stderr
+    succeeded = {answer.rpartition(" ")[0] for answer in orjson.loads(answers.read_bytes()) if " 20" in answer}
+    assert succeeded == described_operations(api), run.stdout
+
+
+def test_the_schema_is_kept(guarded, token, tmp_path):
+    assert_the_schema_is_kept(guarded, token, tmp_path, "--max-examples=5")
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1800)
+def test_the_schema_is_kept_whatever_is_sent(guarded, token, tmp_path):
+    assert_the_schema_is_kept(guarded, token, tmp_path, "--max-examples=200")
