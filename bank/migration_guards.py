@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import connections
+from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from psycopg import sql
 
@@ -35,7 +35,8 @@ def after_migrate(*, using: str, **_: Any) -> None:
     """Give the application's role what it needs, and of the log no more than reading it and calling its functions."""
     connection = connections[using]
     if connection.vendor == "postgresql" and settings.DB_APP_ROLE:
-        with connection.cursor() as cursor:
+        # At once: the role must not even for a moment have more than it keeps.
+        with transaction.atomic(using=using), connection.cursor() as cursor:
             for grant in _grants(settings.DB_APP_ROLE):
                 cursor.execute(grant)
 

@@ -10,6 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.checks.security import base as security_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from bank.embedded.environment import DATABASE_VARIABLES
 from bank.kept_secret import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -49,9 +50,9 @@ def _postgres_database() -> dict[str, Any]:
     """Return Django's settings of the PostgreSQL database that the environment names."""
     if env.str("DATABASE_URL", default=""):
         database: dict[str, Any] = dict(env.db_url("DATABASE_URL"))
-    elif env.str("POSTGRES_HOST", default=""):
+    elif any(env.str(name, default="") for name in DATABASE_VARIABLES):
         database = {
-            "HOST": env.str("POSTGRES_HOST"),
+            "HOST": env.str("POSTGRES_HOST", default="localhost"),
             "PORT": env.str("POSTGRES_PORT", default="5432"),
             "USER": env.str("POSTGRES_USER", default="banking"),
             "PASSWORD": env.str("POSTGRES_PASSWORD", default=""),
@@ -73,6 +74,11 @@ def _postgres_database() -> dict[str, Any]:
         | {
             "connect_timeout": DB_CONNECT_TIMEOUT_SECONDS,
             "application_name": "bank",
+            # A server whose machine has gone cannot say so: give it up as soon as one that does not accept.
+            "tcp_user_timeout": DB_CONNECT_TIMEOUT_SECONDS * 1_000,
+            "keepalives_idle": DB_CONNECT_TIMEOUT_SECONDS,
+            "keepalives_interval": 1,
+            "keepalives_count": DB_CONNECT_TIMEOUT_SECONDS,
             "options": session_options,
         },
     }

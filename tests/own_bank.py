@@ -8,11 +8,12 @@ from pathlib import Path
 
 import psutil
 
+from bank.embedded.environment import DATABASE_VARIABLES
 from bank.embedded.server_files import ServerFiles, is_free
 from tests.polling import wait_until
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
-ADDRESSES = ("DATABASE_URL", "POSTGRES_HOST", "REDIS_URL", "BANK_EMBEDDED", "BANK_VAR_DIR", "BANK_IN_MEMORY_DIR")
+ADDRESSES = (*DATABASE_VARIABLES, "REDIS_URL", "BANK_EMBEDDED", "BANK_VAR_DIR", "BANK_IN_MEMORY_DIR")
 OF_THE_TESTS = (*ADDRESSES, "DJANGO_SETTINGS_MODULE", "EVENT_STORE_KIND", "SECRET_KEY", "API_AUTH")
 
 

@@ -10,6 +10,16 @@ from environ import Env
 from bank.embedded.attachment import Attachment
 from bank.embedded.child_process import PROJECT_DIR
 
+DATABASE_VARIABLES = (
+    "DATABASE_URL",
+    "POSTGRES_HOST",
+    "POSTGRES_PORT",
+    "POSTGRES_USER",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_DB",
+)
+"""Any of them means a real database; what is left out has its default."""
+
 attachments: list[Attachment] = []
 """The embedded servers that this process uses at the moment."""
 
@@ -27,7 +37,7 @@ def embedded_servers(environment: MutableMapping[str, str], *, throw_away: bool 
                 environment["BANK_IN_MEMORY_DIR"] = stack.enter_context(TemporaryDirectory(prefix="bank-"))
         elif environment.get("BANK_EMBEDDED", "").lower() in Env.BOOLEAN_TRUE_STRINGS:
             var_dir = Path(environment.get("BANK_VAR_DIR") or PROJECT_DIR / "var")
-            if not (environment.get("DATABASE_URL") or environment.get("POSTGRES_HOST")):
+            if not any(environment.get(name) for name in DATABASE_VARIABLES):
                 environment["DATABASE_URL"] = _attach(stack, "postgres", var_dir, throw_away)
             if not environment.get("REDIS_URL"):
                 environment["REDIS_URL"] = _attach(stack, "valkey", var_dir, throw_away)

@@ -202,6 +202,7 @@ def test_a_command_uses_them_for_its_own_duration(env, var_dir):
     [
         ({"DATABASE_URL": "postgres://bank@127.0.0.1:1/bank", "REDIS_URL": "redis://127.0.0.1:1/0"}, set()),
         ({"POSTGRES_HOST": "127.0.0.1", "REDIS_URL": "redis://127.0.0.1:1/0"}, set()),
+        ({"POSTGRES_USER": "someone", "REDIS_URL": "redis://127.0.0.1:1/0"}, set()),
         ({"DATABASE_URL": "postgres://bank@127.0.0.1:1/bank"}, {"valkey"}),
         ({"EVENT_STORE_KIND": "in-memory"}, set()),
     ],
