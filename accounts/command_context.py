@@ -10,6 +10,7 @@ import orjson
 from django.conf import settings
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
+from structlog.contextvars import bind_contextvars
 
 from accounts.serializers import InvalidHeaders
 from eventstore.chain import MAX_WHOLE_NUMBER
@@ -32,6 +33,7 @@ def command_context(*, request: Request, fields: Mapping[str, Any], stream_id: s
     An expected version, from the content or from If-Match, is that of the stream `stream_id`. Raises InvalidHeaders
     for a header that cannot be read, or that contradicts the content, and IdempotencyKeyRequired.
     """
+    bind_contextvars(streamId=stream_id)
     key = _agreed(fields.get("command_id"), _idempotency_key(request), "Idempotency-Key")
     expected_version = _agreed(fields.get("expected_version"), _if_match(request), "If-Match")
     about = {

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     CLOSE_ACCOUNT = "close_account"
     VIEW_OWN_COMMANDS = "view_own_commands"
     REBUILD_PROJECTIONS = "rebuild_projections"
+    VIEW_METRICS = "view_metrics"
     REACH_EVERY_ACCOUNT = "reach_every_account"
     """No act of its own: without it, the others hold for the principal's own accounts and those it was granted."""
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
+from structlog.contextvars import bind_contextvars
 
 from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.permissions import Permission, Principal
@@ -51,6 +52,7 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
                 _trusted[digest] = verified
         elif verified.expiry is not None and verified.expiry <= timezone.now():
             raise AuthenticationFailed("Invalid token.")
+        bind_contextvars(actor=verified.principal.username)
         return verified.principal, None
 
 

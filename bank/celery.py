@@ -1,11 +1,24 @@
 """The Celery application: beat is the heartbeat, workers do what it asks for."""
 
+import logging.config
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
+
+from bank.metrics_files import share_metrics
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
 
+share_metrics(directory=settings.METRICS_DIR)
 app = Celery("bank")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def log_as_the_bank_does(**_: Any) -> None:
+    """Keep Celery from bringing handlers and formats of its own."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -26,6 +26,7 @@ class AccountGrant(models.Model):
             ("close_account", "API: close an account"),
             ("view_own_commands", "API: look up the outcomes of one's own commands"),
             ("rebuild_projections", "API: repair and rebuild read models"),
+            ("view_metrics", "API: read /metrics"),
             ("reach_every_account", "API: act on the accounts of every client"),
         )
         constraints = (models.UniqueConstraint(fields=["client", "account_id"], name="account_grants_key"),)

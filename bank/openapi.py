@@ -19,6 +19,7 @@ from accounts.serializers import IDENTIFIER
 from bank import api_docs, health
 from bank.by_method import ByMethod
 from bank.command_outcomes import CommandOutcomeView
+from bank.metrics import MetricsView
 from bank.openapi_problems import COMPONENTS, problem_answers
 from projections.serializers import NoQuery
 
@@ -88,11 +89,72 @@ _HEALTH = Operation(
     problems=("store_unavailable",),
 )
 
+_CHECKS_EXAMPLE = {"lagEvents": 3, "ageSeconds": 0.012, "heartbeatAgeSeconds": 0.4, "parked": 0, "status": "ok"}
+_READY = Operation(
+    operation_id="getReadiness",
+    tag="health",
+    summary="Tell whether everything works",
+    description="`degraded` while streams are parked. While something does not work the answer is 503, with the same "
+    "checks as members of the problem.",
+    answer={
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["status", "database", "broker", "projections"],
+        "properties": {
+            "status": {"enum": ["ok", "degraded"]},
+            "database": {"const": "ok"},
+            "broker": {"enum": ["ok", "not_applicable"]},
+            "projections": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["status", "lagEvents", "ageSeconds", "heartbeatAgeSeconds", "parked"],
+                    "properties": {
+                        "status": {"enum": ["ok", "parked"]},
+                        "lagEvents": {"type": "integer", "description": "Events of the log it has not seen."},
+                        "ageSeconds": {"type": "number", "description": "Since the first of them was recorded."},
+                        "heartbeatAgeSeconds": {"type": "number", "description": "Since a worker looked after it."},
+                        "parked": {"type": "integer", "description": "Streams that it cannot go on with."},
+                    },
+                },
+            },
+        },
+    },
+    answer_example={
+        "status": "ok",
+        "database": "ok",
+        "broker": "ok",
+        "projections": {"account_summary": _CHECKS_EXAMPLE, "account_statement": _CHECKS_EXAMPLE},
+    },
+    problems=("not_ready",),
+)
+
 OPERATIONS: Operations = {
     **accounts.openapi.OPERATIONS,
     **projections.openapi.OPERATIONS,
     CommandOutcomeView: _COMMAND_OUTCOME,
     health.health: _HEALTH,
+    health.ready: _READY,
+    health.live: Operation(
+        operation_id="getLiveness",
+        tag="health",
+        summary="Tell that the process answers",
+        answer={
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["status"],
+            "properties": {"status": {"const": "ok"}},
+        },
+        answer_example={"status": "ok"},
+    ),
+    MetricsView: Operation(
+        operation_id="getMetrics",
+        tag="metrics",
+        summary="Tell Prometheus what the bank has counted",
+        answer={"type": "string"},
+        media_type="text/plain",
+    ),
     api_docs.schema: Operation(
         operation_id="getSchema",
         tag="documentation",
@@ -200,7 +262,7 @@ class OperationSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         """Return the operation's name, unique for each path."""
-        return self.operation.operation_id + ("" if self.path.startswith("/api") else "AtRoot")
+        return self.operation.operation_id + ("AtRoot" if self.path == "/health" else "")
 
     def get_tags(self) -> list[str]:
         """Return its section."""

@@ -83,6 +83,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         True,
         retry_after_seconds=1,
     ),
+    "not_ready": ProblemType(
+        503, "Not ready", "Something that the bank needs does not work.", True, retry_after_seconds=1
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """Django settings: the only reader of the environment."""
 
+import logging
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from bank.embedded.environment import DATABASE_VARIABLES
 from bank.kept_secret import kept_secret
+from bank.logs import LINE_FORMATS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -177,6 +179,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003", "axes.W002"]
 
 SNAPSHOT_EVERY_EVENTS = env.int("SNAPSHOT_EVERY_EVENTS", default=100)
 EXECUTE_MAX_ATTEMPTS = env.int("EXECUTE_MAX_ATTEMPTS", default=100)
+REFUSALS_KEPT_DAYS = env.int("REFUSALS_KEPT_DAYS", default=90)
 
 # `apart` debits in one commit and credits in another, as must be where one side is out of reach.
 TRANSFER_STEPS = env.str("TRANSFER_STEPS", default="together")
@@ -222,6 +225,7 @@ CELERY_TASK_ROUTES = {"projections.*": {"queue": "projections"}}
 # Every task finds its work in the database, so a message lost with its worker costs nothing.
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+FORGET_REFUSALS_SECONDS = 3_600.0
 CELERY_BEAT_SCHEDULE = {
     "advance-projections": {
         "task": "projections.advance",
@@ -233,9 +237,22 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": TRANSFER_TICK_SECONDS,
         "options": {"expires": TRANSFER_TICK_SECONDS},
     },
+    "forget-refusals": {
+        "task": "eventstore.forget_refusals",
+        "schedule": FORGET_REFUSALS_SECONDS,
+        "options": {"expires": FORGET_REFUSALS_SECONDS},
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_TIMEZONE = "UTC"
+
+# --- how it is watched ------------------------------------------------------------------------------------------------
+
+# When /health/ready says that a projection is too far behind, or that nobody advances it.
+READY_MAX_LAG_EVENTS = env.int("READY_MAX_LAG_EVENTS", default=10_000)
+READY_MAX_AGE_SECONDS = env.float("READY_MAX_AGE_SECONDS", default=30.0)
+# Where all processes that answer one /metrics count.
+METRICS_DIR = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default=str(VAR_DIR / "metrics")))
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
@@ -260,6 +277,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "bank.request_id.RequestIdMiddleware",
+    "bank.request_record.RequestRecordMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -329,15 +347,29 @@ SPECTACULAR_SETTINGS = {
 
 # --- logs -------------------------------------------------------------------------------------------------------------
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")
+if LOG_FORMAT not in LINE_FORMATS:
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it must be one of {', '.join(LINE_FORMATS)}")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}; it must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "bank.request_id.RequestIdFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "formatters": {"line": {"()": "bank.logs.line_formatter", "line_format": LOG_FORMAT}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        # Those that bring handlers of their own.
+        "django": {"handlers": [], "level": LOG_LEVEL},
+        "_granian": {"handlers": []},
+        # A line for every tick of beat, whether it is sent, received or too late: nothing that anybody wants to know.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
+        # The statements, with the values in them.
+        "django.db.backends": {"level": "INFO"},
         # They write a line for every answer from 400, and for every scanner: that is the clients' to know.
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -7,7 +7,8 @@ from accounts import views as accounts
 from bank import api_docs
 from bank.by_method import by_method
 from bank.command_outcomes import CommandOutcomeView
-from bank.health import health
+from bank.health import health, live, ready
+from bank.metrics import MetricsView
 from projections import views as projections
 
 handler400 = "bank.error_views.bad_request"
@@ -34,5 +35,8 @@ urlpatterns = [
     path("api/docs", by_method(GET=api_docs.page)),
     path("api/health", by_method(GET=health)),
     path("health", by_method(GET=health)),
+    path("health/live", by_method(GET=live)),
+    path("health/ready", by_method(GET=ready)),
+    path("metrics", by_method(GET=MetricsView.as_view())),
     path("admin/", admin.site.urls),
 ]

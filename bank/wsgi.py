@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from bank.metrics_files import share_metrics
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
 
 Application: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -29,6 +31,7 @@ def measuring_chunked_content(application: Application) -> Application:
     return measured
 
 
+share_metrics(directory=settings.METRICS_DIR)
 application = measuring_chunked_content(get_wsgi_application())
 
 if settings.IN_MEMORY:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from eventstore.records import RecordedEvent
 from eventstore.store import EventStore, event_store
+from projections.metrics import BATCHES_PROJECTED, EVENTS_PROJECTED
 from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.projector import Projector, State
 
@@ -70,8 +71,25 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
         if events:
             _project(projector, events)
             checkpoint.position = events[-1].position
+            checkpoint.heartbeat_at = timezone.now()
             checkpoint.save(force_update=True)
-        return Progress(position=checkpoint.position, events=len(events))
+    if events:
+        BATCHES_PROJECTED.labels(projector.name).inc()
+        EVENTS_PROJECTED.labels(projector.name).inc(len(events))
+    return Progress(position=checkpoint.position, events=len(events))
+
+
+def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:
+    """Note that somebody looks after these projections while there is nothing to project: silence means he is dead.
+
+    A checkpoint that is locked is left to whoever advances it: he notes the same. Raises the database's errors.
+    """
+    names = [projector.name for projector in projectors]
+    with transaction.atomic(durable=True):
+        idle = ProjectionCheckpoint.objects.select_for_update(skip_locked=True).filter(projection__in=names)
+        ProjectionCheckpoint.objects.filter(projection__in=idle.values("projection")).update(
+            heartbeat_at=timezone.now()
+        )
 
 
 def rebuild_stream(*, projector: Projector[Any], stream_id: str, store: EventStore | None = None) -> bool:

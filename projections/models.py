@@ -99,11 +99,15 @@ class AccountStatement(models.Model):
 
 
 class ProjectionCheckpoint(models.Model):
-    """The position in the log up to which a projection has seen every event."""
+    """The position in the log up to which a projection has seen every event.
+
+    `heartbeat_at` is when a runner last advanced it, or found that there was nothing to advance.
+    """
 
     projection = models.TextField(primary_key=True)
     position = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
+    heartbeat_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "projection_checkpoints"

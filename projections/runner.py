@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from eventstore.exceptions import StoreUnavailable
 from eventstore.store import EventStore, event_store
-from projections.engine import Progress, advance
+from projections.engine import Progress, advance, keep_alive
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
 
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 # The shortest wait: long enough for the events of a busy moment to share a batch.
 BUSY_SECONDS = 0.005
 OUTAGE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 
 DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
 
@@ -35,10 +36,14 @@ def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store:
     working = list(PROJECTORS)
     wait_seconds = BUSY_SECONDS
     caught_up_to: int | None = None
+    next_heartbeat = 0.0
     while time.monotonic() < slice_end and not should_stop():
         progress = _advance_each(working, store) if store.head_position() != caught_up_to else []
         if progress:
             caught_up_to = _common_position(progress)
+        elif time.monotonic() >= next_heartbeat:
+            keep_alive(projectors=working)
+            next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         most_events = max((made.events for made in progress if made), default=0)
         if most_events == settings.PROJECTION_BATCH_EVENTS:
             continue

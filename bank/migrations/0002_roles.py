@@ -31,7 +31,7 @@ ROLES = {
         "view_own_commands",
         "reach_every_account",
     ),
-    "auditor": BOOKS | WHOLE_LOG | _api("view_accounts", "reach_every_account"),
+    "auditor": BOOKS | WHOLE_LOG | _api("view_accounts", "view_metrics", "reach_every_account"),
     "operations": BOOKS
     | WHOLE_LOG
     | _api(
@@ -40,6 +40,7 @@ ROLES = {
         "unfreeze_account",
         "view_own_commands",
         "rebuild_projections",
+        "view_metrics",
         "reach_every_account",
     ),
 }

@@ -39,7 +39,7 @@ STATUSES = {
     },
     429: {"throttled"},
     500: {"internal_error"},
-    503: {"store_unavailable", "contention"},
+    503: {"store_unavailable", "contention", "not_ready"},
 }
 
 

@@ -1,33 +1,27 @@
-"""Every request has a name, and its log lines bear it."""
+"""Every request gets a name, its sender's or a new one, and log lines bear it while the request lasts."""
 
-import logging
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
+from structlog.contextvars import bind_contextvars, get_contextvars
 
-from bank.request_id import RequestIdFilter, RequestIdMiddleware
-
-
-def logged_id() -> Any:
-    """Return the request id that a log line written now would bear."""
-    record = logging.makeLogRecord({})
-    assert RequestIdFilter().filter(record)
-    return vars(record)["request_id"]
+from bank.request_id import RequestIdMiddleware
 
 
 def passed(**headers: str):
     """Send a request through the middleware; return what the view saw, and the answer."""
-    seen: dict[str, str] = {}
+    seen: dict[str, Any] = {}
 
     def view(request):
         seen.update(
             request_id=request.headers["X-Request-Id"],
             correlation_id=request.headers["X-Correlation-Id"],
-            logged=logged_id(),
+            logged=get_contextvars(),
         )
+        bind_contextvars(streamId="account-1")
         return HttpResponse()
 
     response = RequestIdMiddleware(view)(RequestFactory().get("/", headers=headers))
@@ -37,7 +31,11 @@ def passed(**headers: str):
 def test_a_sane_id_is_kept():
     seen, response = passed(**{"X-Request-Id": "req-1", "X-Correlation-Id": "corr:1"})
     assert response.headers["X-Request-Id"] == "req-1"
-    assert seen == {"request_id": "req-1", "correlation_id": "corr:1", "logged": "req-1"}
+    assert seen == {
+        "request_id": "req-1",
+        "correlation_id": "corr:1",
+        "logged": {"requestId": "req-1", "correlationId": "corr:1"},
+    }
 
 
 @pytest.mark.parametrize("odd", ["", "a b", "a\nb", "ä", "<script>", "x" * 129])
@@ -52,6 +50,15 @@ def test_without_a_correlation_id_a_request_starts_one():
     assert seen["correlation_id"] == "req-1"
 
 
-def test_outside_of_requests_log_lines_bear_no_name():
+def test_nothing_that_was_bound_outlives_the_request():
     passed(**{"X-Request-Id": "req-1"})
-    assert logged_id() == "-"
+    assert get_contextvars() == {}
+
+
+def test_nor_one_that_fails():
+    def view(request):
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError):
+        RequestIdMiddleware(view)(RequestFactory().get("/"))
+    assert get_contextvars() == {}

@@ -1,0 +1,74 @@
+"""What a log line looks like: one JSON object with the names of its request, whichever library wrote it."""
+
+import json
+import logging
+import re
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LINE_FORMATS = ("json", "console")
+
+# Passwords in addresses (redis://user:password@host) and bearer tokens; errors of libraries may quote them.
+_SECRET = re.compile(r"(://[^\s/:@]*:(?=[^\s@]+@)|\bBearer\s+)[^\s@]+", re.IGNORECASE)
+
+_OF_EVERY_LINE: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+# structlog's own loggers hand their lines to those of the standard library: one way out for everything.
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_OF_EVERY_LINE,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+
+
+def line_formatter(*, line_format: str) -> logging.Formatter:
+    """Return the formatter of all handlers; `line_format` is one of LINE_FORMATS.
+
+    Of a record by others it takes message, level, logger and exception, but nothing that hangs on it otherwise: what
+    Django attaches is the request with all its headers. Tracebacks come without the values of variables.
+    """
+    renderer = (
+        structlog.processors.JSONRenderer(serializer=_json)
+        if line_format == "json"
+        # Quoted values: what a client sends cannot begin a line of its own.
+        else structlog.dev.ConsoleRenderer(
+            colors=False, repr_native_str=True, exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_OF_EVERY_LINE,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _without_secrets,
+            renderer,
+        ],
+    )
+
+
+def _without_secrets(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> EventDict:
+    for name in ("event", "exception"):
+        if isinstance(text := event_dict.get(name), str):
+            event_dict[name] = _SECRET.sub(r"\1***", text)
+    return event_dict
+
+
+def _json(event_dict: EventDict, **_: Any) -> str:
+    try:
+        return orjson.dumps(event_dict, default=repr).decode()
+    except TypeError:
+        # A lone surrogate or a very large number: orjson knows neither, and a line must not be lost for it.
+        return json.dumps(event_dict, default=repr)

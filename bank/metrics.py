@@ -1,0 +1,81 @@
+"""What the bank tells Prometheus about itself, and the page that tells it."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.http import HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest, values
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.permissions import Permission
+from projections.lag import ProjectionLag, projection_lags
+from projections.runner import DATABASE_IS_AWAY
+
+HTTP_REQUEST_SECONDS = Histogram(
+    "bank_http_request_duration_seconds",
+    "Time to answer a request, by method, route and status.",
+    ("method", "route", "status"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
+
+class MetricsView(APIView):
+    """What all processes of the bank have counted, and how the projections stand."""
+
+    permission = Permission.VIEW_METRICS
+
+    def get(self, request: Request) -> HttpResponse:
+        """Answer 200 in the text format of Prometheus; what can be told without the database is told without it."""
+        return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def exposition() -> bytes:
+    """Return all metrics in the text format of Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(_Standing())
+    # Files of all processes if this is one that shares its metrics, else its own.
+    if values.ValueClass is values.MutexValue:
+        registry.register(REGISTRY)
+    else:
+        MultiProcessCollector(registry, path=str(settings.METRICS_DIR))
+    return generate_latest(registry)
+
+
+class _Standing(Collector):
+    """What is true at this moment and is kept in the database: so it is asked, and right whoever answers."""
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            lags = projection_lags()
+        except DATABASE_IS_AWAY:
+            yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=0)
+            return
+        yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=1)
+        yield GaugeMetricFamily("eventstore_head_position", "Position of the last event.", value=lags[0].head)
+        yield from _families(lags)
+
+
+def _families(lags: list[ProjectionLag]) -> Iterator[Metric]:
+    lag_events = GaugeMetricFamily(
+        "projections_lag_events", "Events of the log that the projection has not seen.", labels=["projection"]
+    )
+    lag_seconds = GaugeMetricFamily(
+        "projections_lag_seconds", "Age of the first event that the projection has not seen.", labels=["projection"]
+    )
+    heartbeat_age = GaugeMetricFamily(
+        "projections_heartbeat_age_seconds", "Time since a worker last looked after it.", labels=["projection"]
+    )
+    parked = GaugeMetricFamily(
+        "projections_parked_streams", "Streams that the projection cannot go on with.", labels=["projection"]
+    )
+    for lag in lags:
+        lag_events.add_metric([lag.projection], lag.lag_events)
+        lag_seconds.add_metric([lag.projection], lag.lag_seconds)
+        parked.add_metric([lag.projection], lag.parked_streams)
+        if lag.heartbeat_age_seconds is not None:
+            heartbeat_age.add_metric([lag.projection], lag.heartbeat_age_seconds)
+    yield from (lag_events, lag_seconds, heartbeat_age, parked)

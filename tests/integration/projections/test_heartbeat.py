@@ -1,0 +1,83 @@
+"""A runner shows that it lives, also when there is nothing to project, and burdens nobody with it."""
+
+from datetime import datetime
+from threading import Event, Thread
+
+from django.db import connection, transaction
+
+from projections.engine import keep_alive
+from projections.models import ProjectionCheckpoint
+from projections.projectors import PROJECTORS
+from projections.runner import HEARTBEAT_SECONDS, advance_all, catch_up
+from tests.integration.projections.test_run_projections import run_projections
+from tests.polling import DEADLINE_SECONDS, wait_until
+from tests.round_trips import round_trips
+
+SUMMARY, STATEMENT = (projector.name for projector in PROJECTORS)
+
+
+def heartbeats() -> dict[str, datetime]:
+    return {name: at for name, at in ProjectionCheckpoint.objects.values_list("projection", "heartbeat_at") if at}
+
+
+def stop_hearts() -> None:
+    catch_up()
+    ProjectionCheckpoint.objects.update(heartbeat_at=None)
+
+
+def test_an_idle_runner_shows_that_it_lives_again_and_again():
+    stop_hearts()
+    positions = set(ProjectionCheckpoint.objects.values_list("projection", "position"))
+    with run_projections():
+        first = wait_until(lambda: heartbeats() if len(heartbeats()) == len(PROJECTORS) else None)
+        wait_until(lambda: all(at > first[name] for name, at in heartbeats().items()))
+    # Killed: whatever it wrote last stays.
+    last = heartbeats()
+    assert set(ProjectionCheckpoint.objects.values_list("projection", "position")) == positions
+    assert heartbeats() == last
+
+
+def test_one_slice_shows_it_once_a_second_and_not_at_every_look(monkeypatch):
+    shown: list[object] = []
+    monkeypatch.setattr("projections.runner.keep_alive", lambda *, projectors: shown.append(projectors))
+    catch_up()
+    looks = 0
+
+    def enough() -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > 20
+
+    monkeypatch.setattr("projections.runner.HEARTBEAT_SECONDS", DEADLINE_SECONDS)
+    advance_all(slice_seconds=DEADLINE_SECONDS, should_stop=enough)
+    assert len(shown) == 1
+    assert HEARTBEAT_SECONDS >= 1
+
+
+def test_it_is_one_update_for_all_projections():
+    stop_hearts()
+    # BEGIN, UPDATE, COMMIT.
+    assert round_trips(lambda: keep_alive(projectors=PROJECTORS)) == 3
+    assert heartbeats().keys() == {SUMMARY, STATEMENT}
+
+
+def test_a_checkpoint_that_somebody_advances_is_left_to_him():
+    stop_hearts()
+    locked, done = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            ProjectionCheckpoint.objects.select_for_update().get(projection=SUMMARY)
+            locked.set()
+            done.wait(DEADLINE_SECONDS)
+        connection.close()
+
+    holder = Thread(target=hold)
+    holder.start()
+    try:
+        assert locked.wait(DEADLINE_SECONDS)
+        keep_alive(projectors=PROJECTORS)
+        assert heartbeats().keys() == {STATEMENT}
+    finally:
+        done.set()
+        holder.join()
