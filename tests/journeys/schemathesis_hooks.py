@@ -17,21 +17,19 @@ _answers: Counter[str] = Counter()
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     """Make a valid command consistent: it has a key, in one place, and a new one, or it would be a mere repetition."""
-    content = case.body
+    content: Any = case.body
     if case.method != "POST" or not isinstance(content, dict):
         return
-    key = content.get("commandId") or case.headers.get("Idempotency-Key")
+    key = content.get("commandId", case.headers.get("Idempotency-Key"))
     if case.meta is None or case.meta.generation.mode is GenerationMode.NEGATIVE:
-        # What is wrong with it must stay in it, and must be all that is.
+        # What is wrong with it stays in it, and is all that is.
         if key is None:
             case.headers["Idempotency-Key"] = str(uuid4())
         return
-    if "commandId" in content or key is None:
+    if key is None or key in _used_keys or "commandId" in content:
         case.headers.pop("Idempotency-Key", None)
-        content["commandId"] = str(uuid4()) if key is None or key in _used_keys else key
-    elif key in _used_keys:
-        case.headers["Idempotency-Key"] = str(uuid4())
-    _used_keys.add(key or "")
+        content["commandId"] = key = str(uuid4()) if key is None or key in _used_keys else key
+    _used_keys.add(key)
     if "expectedVersion" in content:
         case.headers.pop("If-Match", None)
     # To JSON Schema 7.0 is a whole number; to the bank it is a fraction that happens to be zero.
