@@ -52,7 +52,7 @@ class Slot:
                 for counted in self._directory.glob("*.db"):
                     counted.unlink()
             self.number = next(number for number in count() if is_free(self._path(number)))
-            self._lock = lock(self._path(self.number), fcntl.LOCK_EX)
+            self._lock = lock(self._path(self.number), operation=fcntl.LOCK_EX)
 
     def _path(self, number: int) -> Path:
         return self._directory / f"slot-{number}.lock"

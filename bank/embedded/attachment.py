@@ -32,7 +32,7 @@ class Attachment:
             directory.mkdir(parents=True, exist_ok=True)
             with locked(self.files.gate):
                 # Waits for the end of a supervisor that is stopping; from then on, none can begin to.
-                self._users: IO[bytes] = lock(self.files.users, fcntl.LOCK_SH)
+                self._users: IO[bytes] = lock(self.files.users, operation=fcntl.LOCK_SH)
                 self.url = self._url_of_running_server("throw-away" if throw_away else "kept")
         except OSError as error:
             raise EmbeddedServerFailed(f"cannot use {directory}: {error.strerror}") from error
@@ -82,7 +82,7 @@ class Attachment:
         """Wait for the supervisor's end, unless there are other users. The gate is ours: no new one comes meanwhile."""
         deadline = time.monotonic() + DETACH_PATIENCE_SECONDS
         while self.files.has_supervisor() and time.monotonic() < deadline:
-            others_hold_it = not is_free(self.files.users) and is_free(self.files.users, fcntl.LOCK_SH)
+            others_hold_it = not is_free(self.files.users) and is_free(self.files.users, operation=fcntl.LOCK_SH)
             if others_hold_it:
                 return
             time.sleep(POLL_SECONDS)

@@ -38,25 +38,36 @@ class ServerFiles:
         return not is_free(self.supervisor)
 
 
-def lock(path: Path, operation: int) -> IO[bytes]:
+def lock(path: Path, *, operation: int) -> IO[bytes]:
     """Return the opened file `path`, locked; closing it unlocks. Raises BlockingIOError with LOCK_NB."""
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, operation)
-    except BaseException:
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, operation)
+            # Its last holder may have removed it; then whoever comes later locks another file of that name.
+            if _is_at(path, file):
+                return file
+        except BaseException:
+            file.close()
+            raise
         file.close()
-        raise
-    return file
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold `path` exclusively."""
-    with lock(path, fcntl.LOCK_EX):
+    with lock(path, operation=fcntl.LOCK_EX):
         yield
 
 
-def is_free(path: Path, operation: int = fcntl.LOCK_EX) -> bool:
+def is_free(path: Path, *, operation: int = fcntl.LOCK_EX) -> bool:
     """Say whether `path` could be locked at this moment; a file that does not exist is free."""
     try:
         descriptor = os.open(path, os.O_RDONLY)

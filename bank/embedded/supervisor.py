@@ -43,7 +43,7 @@ def main(kind: str, directory: str, durability: str) -> None:
     Only a process that holds the gate starts a supervisor, and only if none lives.
     """
     files = ServerFiles(Path(directory))
-    supervisor_lock = lock(files.supervisor, fcntl.LOCK_EX)
+    supervisor_lock = lock(files.supervisor, operation=fcntl.LOCK_EX)
     files.address.unlink(missing_ok=True)
     # The fork shares the lock: whoever waited for this process sees a supervisor alive from here to its end.
     if os.fork():
@@ -61,7 +61,7 @@ def _supervise(kind: str, files: ServerFiles, *, throw_away: bool) -> None:
         supervised = _Supervised(server, files, processes)
         try:
             supervised.start()
-            signal.signal(signal.SIGCHLD, _end)
+            signal.signal(signal.SIGCHLD, supervised.end_with_server)
             supervised.wait_for_last_user()
         finally:
             _ignore_signals()
@@ -93,6 +93,11 @@ class _Supervised:
             self.stop()
         raise SystemExit(f"{self.server.name} did not start")
 
+    def end_with_server(self, signal_number: int, frame: FrameType | None) -> None:
+        """Handle SIGCHLD, which comes too when the server is stopped for a while, and when it goes on."""
+        if self.process is None or self.process.poll() is not None:
+            _end(signal_number, frame)
+
     def wait_for_last_user(self) -> None:
         """Make the server known and wait; returns with the users' lock held, so that no new user attaches."""
         if self.process is None or self.process.poll() is not None:
@@ -101,7 +106,7 @@ class _Supervised:
         draft.write_text(self.url)
         draft.rename(self.files.address)
         # Kept open until this process ends.
-        self.users = lock(self.files.users, fcntl.LOCK_EX)
+        self.users = lock(self.files.users, operation=fcntl.LOCK_EX)
 
     def stop(self) -> None:
         """Stop the server, if it was started."""
@@ -134,7 +139,7 @@ def _lock_of_processes(files: ServerFiles) -> IO[bytes]:
         if time.monotonic() > deadline:
             raise SystemExit("processes of a killed supervisor still run")
         time.sleep(POLL_SECONDS)
-    return lock(files.processes, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock(files.processes, operation=fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _becomes_ready(server: ServerKind, process: subprocess.Popen[bytes], port: int) -> bool:

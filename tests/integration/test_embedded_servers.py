@@ -1,5 +1,6 @@
 """Embedded servers: shared by their users, stopped by the last one, and never left behind."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -16,7 +18,9 @@ import psycopg
 import pytest
 import redis
 
+from bank.embedded.server_files import is_free, lock, locked
 from tests.own_bank import PROJECT_DIR, embedded, environment, manage, processes_of, wait_until_nothing_runs
+from tests.polling import wait_until
 
 # A process that uses the embedded servers until its standard input is closed.
 USER = """
@@ -153,6 +157,21 @@ def test_a_server_that_died_under_its_users_is_started_again_by_the_next(env, va
     wait_until_nothing_runs(var_dir)
 
 
+def test_a_server_that_is_stopped_for_a_while_goes_on(env, var_dir):
+    user = User(env).wait_until_attached()
+    server, supervised_by = postmaster(var_dir), supervisors(var_dir)
+    server.suspend()
+    wait_until(lambda: server.status() == psutil.STATUS_STOPPED)
+    server.resume()
+    # By the time that another user has come, the supervisors have long had their signals.
+    other = User(env).wait_until_attached()
+    assert other.database_url == user.database_url
+    assert other.execute("SELECT 1") == [(1,)]
+    assert supervisors(var_dir) == supervised_by
+    other.end()
+    user.end()
+
+
 def test_taken_ports_do_not_matter(env):
     with ExitStack() as taken:
         for port in (5432, 6379):
@@ -231,15 +250,68 @@ def test_a_directory_that_cannot_be_used_is_said_in_one_line(tmp_path):
     assert str(in_the_way) in line
 
 
+def reset(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bank.embedded.reset"]
+    return subprocess.run(command, env=env, cwd=PROJECT_DIR, capture_output=True, text=True)
+
+
 def test_reset_starts_over_but_not_while_the_bank_is_used(tmp_path):
     var_dir = tmp_path / "var"
     env = embedded(var_dir)
-    reset = [sys.executable, "-m", "bank.embedded.reset"]
     user = User(env).wait_until_attached()
-    refused = subprocess.run(reset, env=env, cwd=PROJECT_DIR, capture_output=True, text=True)
+    refused = reset(env)
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
     assert user.execute("SELECT 1") == [(1,)]
     user.end()
-    subprocess.run(reset, env=env, cwd=PROJECT_DIR, check=True)
+    for made in ("log/web.log", "metrics/slot-0.lock", "secret_key", "staff_password", "celerybeat-schedule.db"):
+        (var_dir / made).parent.mkdir(exist_ok=True)
+        (var_dir / made).touch()
+    assert reset(env).returncode == 0
     assert not var_dir.exists()
+    assert reset(env).returncode == 0
+
+
+def test_reset_leaves_alone_what_the_bank_did_not_make(tmp_path):
+    foreign = {"thesis.txt", "photos", "postgres"}
+    (tmp_path / "thesis.txt").touch()
+    for directory in ("photos", "postgres", "log"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "postgres" / "cluster").touch()
+    done = reset(embedded(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == foreign
+    assert (tmp_path / "postgres" / "cluster").exists()
+    [line] = done.stdout.splitlines()
+    assert all(name in line for name in foreign)
+
+
+@pytest.mark.parametrize("held", ["demo.lock", "postgres/gate.lock", "valkey/gate.lock"])
+def test_reset_touches_nothing_while_somebody_starts(tmp_path, held):
+    for path in ("secret_key", "postgres/data/PG_VERSION", "valkey/data/dump", held):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    before = sorted(tmp_path.rglob("*"))
+    with locked(tmp_path / held):
+        refused = reset(embedded(tmp_path))
+    assert refused.returncode == 1
+    assert "running" in refused.stderr
+    assert set(before) <= set(tmp_path.rglob("*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists who waits for a lock")
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path):
+    path = tmp_path / "some.lock"
+    with ThreadPoolExecutor(1) as pool:
+        with locked(path):
+            waiting = pool.submit(lock, path, operation=fcntl.LOCK_EX)
+            wait_until(lambda: waits_for_a_lock(path))
+            path.unlink()
+        with waiting.result():
+            assert not is_free(path)
+
+
+def waits_for_a_lock(path: Path) -> bool:
+    """Say whether this process waits for a lock of `path`: the kernel lists who waits with an arrow."""
+    waiting = [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+    return any(line.split()[6].endswith(f":{path.stat().st_ino}") for line in waiting)

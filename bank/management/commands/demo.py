@@ -145,7 +145,7 @@ def _only_demo() -> Iterator[None]:
     """Refuse a second demo on the same data: its worker would fight for the first one's schedule."""
     settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
     try:
-        demo_lock = lock(settings.VAR_DIR / "demo.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        demo_lock = lock(settings.VAR_DIR / "demo.lock", operation=fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise CommandError(f"a demo is already running on the data in {settings.VAR_DIR}") from None
     with demo_lock:
