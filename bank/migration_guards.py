@@ -47,7 +47,7 @@ def _grants(role: str) -> list[sql.Composed]:
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
         "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {log} FROM {role}",
-        "GRANT EXECUTE ON FUNCTION append_events, load_streams TO {role}",
+        "GRANT EXECUTE ON FUNCTION append_events, load_streams, forget_refusals TO {role}",
     )
     log = sql.SQL(", ").join(map(sql.Identifier, LOG_TABLES))
     return [sql.SQL(statement).format(role=sql.Identifier(role), log=log) for statement in statements]

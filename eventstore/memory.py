@@ -73,6 +73,15 @@ class MemoryEventStore:
         with self._lock:
             return len(self._log)
 
+    def forget_refusals(self, *, recorded_before: datetime, limit: int) -> int:
+        with self._lock:
+            # Commands stand in the order in which they were recorded.
+            refusals = [command for command in self._commands.values() if command.refused]
+            old = [refusal.key for refusal in refusals if refusal.recorded_at < recorded_before][:limit]
+            for key in old:
+                del self._commands[key]
+            return len(old)
+
     def _append_one(self, commit: Commit, recorded_at: datetime, undo: ExitStack) -> AppendResult:
         if commit.command and (earlier := self._commands.get(commit.command.key)):
             return Duplicate(command=_fresh_command(earlier))

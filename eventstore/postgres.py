@@ -1,6 +1,7 @@
 """The event store in PostgreSQL: each call is one round trip with one prepared statement."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import django.db
@@ -58,6 +59,10 @@ class PostgresEventStore:
     def head_position(self) -> int:
         [[position]] = self._run("head_position", {})
         return int(position)
+
+    def forget_refusals(self, *, recorded_before: datetime, limit: int) -> int:
+        [[forgotten]] = self._run("forget_refusals", {"recorded_before": recorded_before, "limit": limit})
+        return int(forgotten)
 
     def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
         connection = connections[self._using]

@@ -1,6 +1,7 @@
 """The interface of the event store, and the factory that EVENT_STORE_KIND selects."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Protocol
 
@@ -43,6 +44,13 @@ class EventStore(Protocol):
 
     def head_position(self) -> int:
         """Return the position of the last committed event, 0 in an empty log."""
+        ...
+
+    def forget_refusals(self, *, recorded_before: datetime, limit: int) -> int:
+        """Forget at most `limit` refusals recorded before a moment, the oldest first, and return how many there were.
+
+        Their keys are as good as new. Commands that were accepted are never forgotten.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """Command keys: a command is carried out once, and its verdict is kept."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 from eventstore.records import Appended, CommandKey, CommandRecord, Conflict, Duplicate
@@ -143,3 +144,40 @@ class Commands:
         )
         assert kinds(results) == [Duplicate, Conflict]
         assert events_of(store, repeated) == []
+
+    def test_old_refusals_are_forgotten_and_nothing_else(self, store: EventStore):
+        success, old, older, young = (NewCommandFactory.build(refused=refused) for refused in (False, True, True, True))
+        append(store, StreamAppendFactory.build(), command=success)
+        for refusal in (older, old):
+            append(store, StreamAppendFactory.build(number_of_events=0), command=refusal)
+        moment = append(store, StreamAppendFactory.build(number_of_events=0), command=young).recorded_at
+
+        while store.forget_refusals(recorded_before=moment, limit=1000) == 1000:
+            assert load(store, key=young.key).command is not None
+        assert [load(store, key=kept.key).command is not None for kept in (success, old, older, young)] == [
+            True,
+            False,
+            False,
+            True,
+        ]
+        assert store.forget_refusals(recorded_before=moment, limit=1000) == 0
+
+    def test_refusals_are_forgotten_a_few_at_a_time_the_oldest_first(self, store: EventStore):
+        refusals = NewCommandFactory.build_batch(3, refused=True)
+        recorded = [
+            append(store, StreamAppendFactory.build(number_of_events=0), command=refusal).recorded_at
+            for refusal in refusals
+        ]
+        while store.forget_refusals(recorded_before=recorded[0], limit=1000):
+            assert load(store, key=refusals[0].key).command is not None
+        after = recorded[2] + timedelta(microseconds=1)
+        assert store.forget_refusals(recorded_before=after, limit=2) == 2
+        assert [load(store, key=refusal.key).command is None for refusal in refusals] == [True, True, False]
+
+    def test_the_key_of_a_forgotten_refusal_is_as_good_as_new(self, store: EventStore):
+        refusal = NewCommandFactory.build(refused=True)
+        recorded_at = append(store, StreamAppendFactory.build(number_of_events=0), command=refusal).recorded_at
+        store.forget_refusals(recorded_before=recorded_at + timedelta(microseconds=1), limit=100_000)
+        accepted = replace(refusal, refused=False)
+        append(store, StreamAppendFactory.build(), command=accepted)
+        assert load(store, key=refusal.key).command.refused is False

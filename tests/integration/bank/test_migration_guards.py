@@ -10,7 +10,7 @@ from django.db import connection
 
 from eventstore.postgres_rows import append_parameters
 from eventstore.statements import statement
-from tests.factories import CommitFactory, NewCommandFactory
+from tests.factories import NOON, CommitFactory, NewCommandFactory
 from tests.own_bank import environment, manage
 
 SEED_TABLES = """
@@ -97,6 +97,8 @@ def test_the_application_role_appends_and_reads(app_role):
             statement("read_stream"), {"stream_id": commit.streams[0].stream_id, "after_version": 0, "limit": 5}
         ).fetchall()
         assert len(read) == 1
+        forgotten = session.execute(statement("forget_refusals"), {"recorded_before": NOON, "limit": 1}).fetchall()
+        assert forgotten == [(0,)]
         session.execute("UPDATE account_summary SET balance = balance WHERE false")
 
 

@@ -8,7 +8,7 @@ from eventstore.exceptions import AppendInsideTransaction
 from eventstore.postgres import PostgresEventStore
 from eventstore.postgres_rows import append_parameters
 from eventstore.statements import statement
-from tests.factories import CommitFactory
+from tests.factories import CommitFactory, NewCommandFactory
 
 DIRECT_INSERT = """
     INSERT INTO events
@@ -46,6 +46,29 @@ def test_tampering_is_refused_with_a_state_of_its_own(tampering):
     assert refused.value.__cause__.sqlstate == "BK001"
     assert store.head_position() == before
     assert store.read_all(after_position=before - 1, limit=1) == last
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE commands SET refused = true",
+        "UPDATE commands SET result = '{}' WHERE refused",
+        "DELETE FROM commands",
+        "DELETE FROM commands WHERE NOT refused",
+        "TRUNCATE commands",
+        "MERGE INTO commands USING (SELECT 1) AS one ON NOT refused WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_verdicts_stay_as_they_are(tampering):
+    command = NewCommandFactory.build()
+    store = PostgresEventStore()
+    store.append([CommitFactory.build(command=command)])
+
+    with connection.cursor() as cursor, pytest.raises(Exception, match="verdicts are append-only") as refused:
+        cursor.execute(tampering)
+
+    assert refused.value.__cause__.sqlstate == "BK001"
+    assert store.load([], command_key=command.key).command.result == command.result
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
