@@ -10,6 +10,7 @@ from accounts.event_types import decode as decode_account_event
 from accounts.repository import account_stream_id
 from eventstore.records import CommandContext, Outcome, RecordedEvent
 from tests.factories import InitiateTransferFactory
+from transfers.domain.transfer import IN_FLIGHT, Transfer, TransferState
 from transfers.handlers import initiate_transfer
 
 OPEN = CommandContext()
@@ -72,6 +73,23 @@ def legs_of(events: Iterable[RecordedEvent]) -> dict[str, list[Leg]]:
             leg = Leg(movement.account_id, _signed(movement), getattr(movement, "refund", False))
             legs.setdefault(movement.transfer_id, []).append(leg)
     return legs
+
+
+def legs_that_make(transfer: Transfer) -> list[Leg]:
+    """Return the movements that there must be, no more and no less, for a transfer to be what it is."""
+    order, failure = transfer.order, transfer.failure
+    debit = Leg(order.source_account_id, -order.amount, False)
+    if transfer.state is TransferState.COMPLETED:
+        return [debit, Leg(order.destination_account_id, order.amount, False)]
+    if transfer.state in IN_FLIGHT:
+        return [debit]
+    if failure is None or failure.refunded_to is None:
+        return []
+    back = Leg(failure.refunded_to, order.amount, failure.refunded_to == order.source_account_id)
+    if transfer.released_to is None:
+        return [debit, back]
+    out = Leg(failure.refunded_to, -order.amount, False)
+    return [debit, back, out, Leg(transfer.released_to, order.amount, False)]
 
 
 def movements_of(events: Iterable[RecordedEvent]) -> list[MoneyMoved]:

@@ -1,0 +1,169 @@
+"""Transfers that meet each other, the freezing of an account, and workers that resume the same one."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier, local
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from accounts.handlers import freeze_account
+from accounts.repository import account_stream_id, load_account
+from eventstore.postgres import PostgresEventStore
+from eventstore.records import Outcome, RecordedEvent
+from tests.factories import FreezeAccountFactory
+from tests.keyed_account_commands import OPEN, opened_with
+from tests.transfer_books import books_of, legs_of, legs_that_make, transfer, transfer_id_of
+from transfers.handlers import resume_transfer
+from transfers.repository import load_transfer, transfer_stream_id
+
+THREADS = 16
+TRANSFERS_PER_THREAD = 6
+
+
+@pytest.fixture(params=["together", "apart"])
+def either_way(request, settings) -> str:
+    settings.TRANSFER_STEPS = request.param
+    return request.param
+
+
+def at_once(actions: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Do each of `actions` in a thread of its own, all beginning in the same instant."""
+    actions = list(actions)
+    together = Barrier(len(actions), timeout=30)
+
+    def act(action: Callable[[], Any]) -> Any:
+        try:
+            load_account("nobody")
+            together.wait()
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actions)) as threads:
+        return list(threads.map(act, actions))
+
+
+def events_of(account_ids: Iterable[str]) -> list[RecordedEvent]:
+    store = PostgresEventStore()
+    return [event for one in account_ids for event in store.read_stream(account_stream_id(one), limit=10_000)]
+
+
+def assert_conserved(account_ids: list[str], outcomes: list[Outcome], *, total: int) -> None:
+    books = books_of(events_of(account_ids))
+    assert (books.external, books.balances, books.in_flight) == (total, total, 0)
+    legs = legs_of(sorted(events_of(account_ids), key=lambda event: event.position))
+    transfers = [load_transfer(transfer_id_of(outcome)).state for outcome in outcomes]
+    assert legs == {one.order.transfer_id: made for one in transfers if (made := legs_that_make(one))}
+
+
+def test_a_ring_of_threads_neither_locks_up_nor_loses_money(either_way):
+    ring = [opened_with(100) for _ in range(THREADS)]
+
+    def go_round(number: int) -> list[Outcome]:
+        ends = ring[number], ring[(number + 1) % THREADS]
+        return [transfer(*ends, 30) for _ in range(TRANSFERS_PER_THREAD)]
+
+    turns = at_once([partial(go_round, number) for number in range(THREADS)])
+    outcomes = [outcome for turn in turns for outcome in turn]
+    assert {outcome.result["code"] for outcome in outcomes if outcome.refused} <= {"insufficient_funds"}
+    assert any(not outcome.refused for outcome in outcomes)
+    assert_conserved(ring, outcomes, total=100 * THREADS)
+
+
+def test_both_directions_between_two_accounts(either_way):
+    pair = [opened_with(1000), opened_with(1000)]
+
+    def to_and_fro(number: int) -> list[Outcome]:
+        ends = pair if number % 2 else pair[::-1]
+        return [transfer(ends[0], ends[1], 1) for _ in range(TRANSFERS_PER_THREAD)]
+
+    turns = at_once([partial(to_and_fro, number) for number in range(THREADS)])
+    outcomes = [outcome for turn in turns for outcome in turn]
+    assert not any(outcome.refused for outcome in outcomes)
+    # As many went there as came back.
+    assert [load_account(account_id).state.balance for account_id in pair] == [1000, 1000]
+    assert_conserved(pair, outcomes, total=2000)
+
+
+def test_a_destination_frozen_in_the_same_instant_has_one_of_two_outcomes(either_way):
+    seen: Counter[str] = Counter()
+    for _ in range(15):
+        source, destination = opened_with(100), opened_with(0)
+
+        def freeze(account_id: str = destination) -> Outcome:
+            return freeze_account(command=FreezeAccountFactory.build(account_id=account_id), context=OPEN)
+
+        def send(ends: tuple[str, str] = (source, destination)) -> Outcome:
+            return transfer(*ends, 60)
+
+        outcome, frozen = at_once([send, freeze])
+        assert not frozen.refused
+        balances = [load_account(account_id).state.balance for account_id in (source, destination)]
+        names = [event.event_type for event in events_of([destination])]
+        if outcome.refused:
+            assert outcome.result["code"] == "account_frozen"
+            assert balances == [100, 0]
+            assert names == ["AccountCreated", "AccountFrozen"]
+        else:
+            assert outcome.result["state"] == "COMPLETED"
+            assert balances == [40, 60]
+            assert names == ["AccountCreated", "MoneyDeposited", "AccountFrozen"]
+        seen["refused" if outcome.refused else "completed"] += 1
+        assert_conserved([source, destination], [outcome], total=100)
+    assert seen.total() == 15
+
+
+def test_two_workers_resume_the_same_transfer_to_one_effect(settings, monkeypatch):
+    settings.TRANSFER_STEPS, settings.TRANSFER_RESUME_SECONDS = "apart", 0
+    source, destination = opened_with(100), opened_with(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("transfers.handlers._settle", out_of_order)
+        transfer_id = transfer_id_of(transfer(source, destination, 60))
+
+    ends = at_once([lambda: resume_transfer(transfer_id=transfer_id)] * 2)
+
+    assert "COMPLETED" in {end.state for end in ends}
+    assert_one_effect(transfer_id, source, destination)
+
+
+def test_two_workers_that_settle_in_the_same_instant_have_one_effect(settings, monkeypatch):
+    """The worst case: both took the transfer up, both have loaded it, and neither has written."""
+    settings.TRANSFER_STEPS, settings.TRANSFER_RESUME_SECONDS = "apart", 0
+    source, destination = opened_with(100), opened_with(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("transfers.handlers._settle", out_of_order)
+        transfer_id = transfer_id_of(transfer(source, destination, 60))
+    append, both_are_about_to_write, worker = PostgresEventStore.append, Barrier(2, timeout=10), local()
+
+    def append_together(self, commits):
+        is_step = commits[0].command and commits[0].command.key.scope == "saga"
+        # Only the first time: whoever lost has to decide again, alone.
+        if is_step and not hasattr(worker, "has_waited"):
+            worker.has_waited = True
+            both_are_about_to_write.wait()
+        return append(self, commits)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresEventStore, "append", append_together)
+        ends = at_once([lambda: resume_transfer(transfer_id=transfer_id)] * 2)
+
+    assert [end.state for end in ends] == ["COMPLETED", "COMPLETED"]
+    assert_one_effect(transfer_id, source, destination)
+
+
+def out_of_order(*_: object) -> None:
+    raise RuntimeError("the second step is out of order")
+
+
+def assert_one_effect(transfer_id: str, source: str, destination: str) -> None:
+    assert [load_account(account_id).state.balance for account_id in (source, destination)] == [40, 60]
+    events = PostgresEventStore().read_stream(transfer_stream_id(transfer_id), limit=100)
+    names = [event.event_type for event in events]
+    assert names.count("TransferCompleted") == 1
+    assert names[-1] == "TransferCompleted"
+    legs = legs_of(events_of([source, destination]))[transfer_id]
+    assert [(leg.account_id, leg.amount) for leg in legs] == [(source, -60), (destination, 60)]
