@@ -18,7 +18,7 @@ from accounts.openapi_fields import TEXT_PATTERN
 from accounts.serializers import StrictCharField
 from bank import api_docs
 from bank.authentication import BearerTokenAuthentication
-from bank.openapi import OPERATIONS
+from bank.openapi_operations import OPERATIONS
 from bank.problems import PROBLEM_TYPES
 
 URLS = [pattern for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)]
