@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from tests.journeys.account_api import deposit, open_account, problem, withdraw
+from tests.journeys.principals import bearer, issue_token
 
 
 def test_what_was_written_is_read_at_once(api):
@@ -46,3 +47,15 @@ def test_the_etag_of_a_read_guards_the_next_write(api):
     etag = api.get(f"/api/accounts/{account_id}", params={"minVersion": 1}).headers["ETag"]
     assert deposit(api, account_id, headers={"If-Match": etag}).status_code == 201
     problem(withdraw(api, account_id, headers={"If-Match": etag}), status=409, code="version_conflict")
+
+
+def test_no_version_tells_a_client_of_the_account_of_another(guarded):
+    own, other = (bearer(issue_token(f"client-{uuid4()}")) for _ in range(2))
+    account_id = open_account(guarded, headers=own)
+    for view in ("", "/balance", "/history"):
+        url = f"/api/accounts/{account_id}{view}"
+        for version in (1, 2):
+            problem(
+                guarded.get(url, params={"minVersion": version}, headers=other), status=404, code="account_not_found"
+            )
+        assert guarded.get(url, params={"minVersion": 1}, headers=own).status_code == 200

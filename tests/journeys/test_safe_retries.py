@@ -41,6 +41,25 @@ def test_fifty_at_once_with_one_key_are_one(api):
     ]
 
 
+def test_of_different_commands_at_once_with_one_key_one_is_carried_out(api):
+    account_id = open_account(api)
+    key = {"Idempotency-Key": str(uuid4())}
+    together = Barrier(CONNECTIONS)
+
+    def send(amount: int) -> httpx.Response:
+        together.wait(DEADLINE_SECONDS)
+        return deposit(api, account_id, headers=key, amount=amount)
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        answers = list(pool.map(send, range(1, CONNECTIONS + 1)))
+    [accepted] = [answer for answer in answers if answer.status_code == 201]
+    for answer in answers:
+        if answer is not accepted:
+            problem(answer, status=422, code="idempotency_key_reused")
+    [_, deposited] = events_of(account_id)
+    assert deposited.data["amount"] == answers.index(accepted) + 1 == accepted.json()["balance"]
+
+
 def test_each_of_500_commands_counts_once_though_sent_twice_and_the_server_killed(tmp_path):
     number = 500
     with running_web_server(var_dir=tmp_path, API_AUTH="open") as server:

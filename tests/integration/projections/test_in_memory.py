@@ -37,9 +37,22 @@ wait_until(lambda: not any(lag.lag_events for lag in projection_lags()))
 stop.set()
 projecting.join()
 
-freeze_account(command=FreezeAccount(account_id="acc-1"), context=context)
-catch_up()
 client = Client(SERVER_NAME="localhost")
+
+def told(**query):
+    reads = [client.get(f"/api/accounts/acc-1{view}", query) for view in ("", "/balance", "/history")]
+    assert [read.status_code for read in reads] == [200] * 3
+    return [(read.json(), read.headers["ETag"], read.headers["X-Projection-Position"]) for read in reads]
+
+freeze_account(command=FreezeAccount(account_id="acc-1"), context=context)
+early = told(minVersion=53)
+assert {(etag, position) for _, etag, position in early} == {('"53"', "52")}
+catch_up()
+late = told()
+assert [content for content, _, _ in early] == [content for content, _, _ in late]
+assert {(etag, position) for _, etag, position in late} == {('"53"', "53")}
+assert client.get("/api/accounts").headers["X-Projection-Age-Ms"] == "0"
+assert client.get("/api/accounts/acc-1?minVersion=54").status_code == 409
 
 def answers():
     assert client.get("/api/accounts/acc-1").json()["status"] == "FROZEN"
