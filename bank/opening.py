@@ -1,5 +1,7 @@
 """What a bank on one machine needs before it opens: tables, a staff login and the sample data."""
 
+from pathlib import Path
+
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -16,12 +18,28 @@ def open_bank() -> None:
     call_command("migrate", verbosity=0, interactive=False)
     users = get_user_model().objects
     if not users.filter(username=STAFF_NAME).exists():
-        users.create_superuser(username=STAFF_NAME, password=staff_password())
+        users.create_superuser(username=STAFF_NAME, password=_kept_password())
     seed_sample_data()
     # So that the first look shows the sample: a worker that has just started may be a moment behind.
     catch_up()
 
 
-def staff_password() -> str:
-    """Return the staff's password, made at the first start."""
-    return kept_secret(settings.VAR_DIR / "staff_password", length_bytes=12)
+def staff_password() -> str | None:
+    """Return the staff's password, made at the first start; None if staff have another, set by whoever knows it."""
+    if settings.IN_MEMORY:
+        # The login is in the web server's own tables, made a moment ago.
+        return _kept_password()
+    staff = get_user_model().objects.get(username=STAFF_NAME)
+    if not _password_file().exists():
+        return None
+    password = _kept_password()
+    return password if staff.check_password(password) else None
+
+
+def _kept_password() -> str:
+    return kept_secret(_password_file(), length_bytes=12)
+
+
+def _password_file() -> Path:
+    file: Path = settings.VAR_DIR / "staff_password"
+    return file

@@ -37,9 +37,14 @@ class Demo:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}")
 
     def staff(self) -> tuple[str, str]:
-        found = re.search(r"sign in as (\S+) with (\S+)", self.printed)
+        found = re.search(r"sign in as (\S+) with (.+)", self.printed)
         assert found
         return found[1], found[2]
+
+    def logs(self) -> set[Path]:
+        found = re.search(r"Logs +(.+)", self.printed)
+        assert found
+        return set(Path(found[1]).glob("*.log"))
 
     def run_printed_lines(self) -> list[httpx.Response]:
         """Send what the printed curl lines send."""
@@ -160,6 +165,7 @@ def test_it_opens_gives_the_tour_closes_and_goes_on_with_its_data(env, var_dir):
         assert (account["status"], account["balance"]) == ("FROZEN", 800)
         assert bank.client.get("/api/accounts/keiko-current").json() == sample
         assert bank.staff() == staff
+        assert sign_in(bank).headers["Location"] == "/admin/"
         bank.end(signal.SIGTERM)
     assert processes_of(var_dir) == []
 
@@ -182,12 +188,18 @@ def bank_children(bank: Demo) -> list[psutil.Process]:
     return psutil.Process(bank.process.pid).children(recursive=True)
 
 
-def test_a_second_one_on_the_same_data_is_refused_and_after_a_kill_nothing_is_left_of_the_first(env, var_dir):
+def test_a_second_one_on_the_same_data_is_refused_unless_in_memory_and_a_kill_leaves_nothing(env, var_dir):
     with demo(env) as bank:
         second = start({**env, "PORT": "0"})
         _, errors = second.communicate(timeout=30)
         assert second.returncode == 1
         assert "already running" in errors
+        assert bank.client.get("/health").status_code == 200
+
+        with demo(environment(EVENT_STORE_KIND="in-memory", BANK_VAR_DIR=str(var_dir))) as beside:
+            assert beside.client.get("/health").status_code == 200
+            assert beside.logs() != bank.logs()
+            beside.end()
         assert bank.client.get("/health").status_code == 200
 
         assert len(bank_children(bank)) >= 3

@@ -71,6 +71,7 @@ class Command(BaseCommand):
                 _require_free_port()
                 if not settings.IN_MEMORY:
                     open_bank()
+                    # The processes that are forked next must not share them.
                     connections.close_all()
                 running = [children.enter_context(start()) for start in _starts()]
                 _wait_until_open(running)
@@ -83,8 +84,10 @@ class Command(BaseCommand):
 
     def _welcome(self) -> None:
         url = f"http://{settings.BIND_HOST}:{settings.PORT}"
-        self.stdout.write(WELCOME.format(url=url, staff=STAFF_NAME, password=staff_password(), logs=_logs()))
+        password = staff_password() or "the password set before"
+        self.stdout.write(WELCOME.format(url=url, staff=STAFF_NAME, password=password, logs=_logs()))
         self.stdout.flush()
+        connections.close_all()
 
 
 def _starts() -> list[Callable[[], AbstractContextManager[Child]]]:
@@ -125,7 +128,8 @@ def _child(name: str, command: list[str], *, is_ready: Callable[[Path], bool]) -
 
 def _logs() -> Path:
     logs: Path = settings.VAR_DIR / "log"
-    return logs
+    # In-memory banks may run beside another; what none of them shares with the others is its port.
+    return logs / f"in-memory-{settings.PORT}" if settings.IN_MEMORY else logs
 
 
 def _answers() -> bool:
@@ -143,6 +147,9 @@ def _answers() -> bool:
 @contextmanager
 def _only_demo() -> Iterator[None]:
     """Refuse a second demo on the same data: its worker would fight for the first one's schedule."""
+    if settings.IN_MEMORY:
+        yield
+        return
     settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
     try:
         demo_lock = lock(settings.VAR_DIR / "demo.lock", operation=fcntl.LOCK_EX | fcntl.LOCK_NB)
