@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.domain.money import use_own_units
 
@@ -13,4 +14,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the bank's own units known."""
-        use_own_units(settings.CURRENCIES_EXTRA)
+        try:
+            use_own_units(settings.CURRENCIES_EXTRA)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"CURRENCIES_EXTRA: {error}") from None

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.checks.security import base as security_checks
 from django.core.exceptions import ImproperlyConfigured
@@ -14,9 +13,10 @@ from django.core.exceptions import ImproperlyConfigured
 from bank.embedded.environment import DATABASE_VARIABLES
 from bank.kept_secret import kept_secret
 from bank.logs import LINE_FORMATS
+from bank.strict_env import StrictEnv
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = StrictEnv()
 env.smart_cast = False
 
 # --- where it runs ----------------------------------------------------------------------------------------------------
@@ -48,10 +48,20 @@ DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=30_000)
 
 
+def _database_at(address: str) -> dict[str, Any]:
+    """Return what Django makes of `address`, which no error repeats: there may be a password in it."""
+    try:
+        if address.startswith(("postgres://", "postgresql://")):
+            return dict(env.db_url_config(address))
+    except ValueError:
+        pass  # such as a port that is no number
+    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgres://USER:PASSWORD@HOST:PORT/NAME")
+
+
 def _postgres_database() -> dict[str, Any]:
     """Return Django's settings of the PostgreSQL database that the environment names."""
     if env.str("DATABASE_URL", default=""):
-        database: dict[str, Any] = dict(env.db_url("DATABASE_URL"))
+        database = _database_at(env.str("DATABASE_URL"))
     elif any(env.str(name, default="") for name in DATABASE_VARIABLES):
         database = {
             "HOST": env.str("POSTGRES_HOST", default="localhost"),
@@ -251,8 +261,9 @@ CELERY_TIMEZONE = "UTC"
 # When /health/ready says that a projection is too far behind, or that nobody advances it.
 READY_MAX_LAG_EVENTS = env.int("READY_MAX_LAG_EVENTS", default=10_000)
 READY_MAX_AGE_SECONDS = env.float("READY_MAX_AGE_SECONDS", default=30.0)
-# Where all processes that answer one /metrics count.
-METRICS_DIR = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default=str(VAR_DIR / "metrics")))
+# Where all processes that answer one /metrics count: an in-memory bank beside its own database, apart from all others.
+_metrics_parent = Path(DATABASES["default"]["NAME"]).parent if IN_MEMORY else VAR_DIR
+METRICS_DIR = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default=str(_metrics_parent / "metrics")))
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 

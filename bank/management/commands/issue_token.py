@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -25,6 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, name: str, role: str | None, **options: Any) -> None:
         """Print the token, alone on a line, for scripts to take."""
+        if settings.IN_MEMORY:
+            raise CommandError("issue_token needs PostgreSQL: an in-memory bank has no tokens", returncode=2)
         with transaction.atomic():
             user, is_new = get_user_model().objects.get_or_create(username=name)
             if is_new:

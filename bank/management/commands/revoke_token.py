@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from knox.models import get_token_model
 from knox.settings import CONSTANTS
@@ -21,6 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, name: str, key: str | None, **options: Any) -> None:
         """Revoke, and say how many tokens that were. Raises CommandError if there was none."""
+        if settings.IN_MEMORY:
+            raise CommandError("revoke_token needs PostgreSQL: an in-memory bank has no tokens", returncode=2)
         tokens = get_token_model().objects.filter(user__username=name)
         if key is not None:
             # Of a whole token pasted here no more than its beginning is of use.
