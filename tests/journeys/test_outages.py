@@ -85,6 +85,12 @@ def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, 
     for answer in (*reads, *writes, client.get("/health"), client.get("/api/accounts")):
         check_unavailable(answer)
 
+    not_ready = client.get("/health/ready")
+    assert (not_ready.status_code, not_ready.json()["code"]) == (503, "not_ready")
+    assert (not_ready.json()["database"], not_ready.json()["broker"]) == ("away", "ok")
+    assert client.get("/health/live").status_code == 200
+    assert "bank_store_up 0.0" in client.get("/metrics").text
+
     postgres.start()
     # No request fails once the database is back, whatever connection its thread has kept.
     reads, writes = reads_and_writes(client, account_id, key)
@@ -92,6 +98,8 @@ def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, 
     assert {write.status_code for write in writes} == {201}
     assert len({write.json()["eventId"] for write in writes}) == 1
     wait_until(lambda: balance(client, account_id) == 10)
+    # The worker has come back by itself too.
+    wait_until(lambda: client.get("/health/ready").status_code == 200)
 
 
 def test_without_valkey_only_the_read_models_wait(client, valkey, directory, account_id):
@@ -102,6 +110,9 @@ def test_without_valkey_only_the_read_models_wait(client, valkey, directory, acc
         assert deposit(client, account_id).status_code == 201
         assert client.get("/health").status_code == 200
         assert client.get("/api/accounts").status_code == 200
+    not_ready = client.get("/health/ready")
+    assert (not_ready.status_code, not_ready.json()["broker"], not_ready.json()["database"]) == (503, "away", "ok")
     valkey.start()
     assert deposit(client, account_id).status_code == 201
     wait_until(lambda: balance(client, account_id) == 20)
+    wait_until(lambda: client.get("/health/ready").status_code == 200)
