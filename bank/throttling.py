@@ -26,7 +26,7 @@ class PrincipalThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count the request, and tell whether it is one of those that the minute allows."""
         minute = int(time.time()) // WINDOW_SECONDS
-        count = _counters(settings.REDIS_URL).count(f"requests:{request.user.pk}:{minute}")
+        count = _counters(settings.REDIS_URL).count(f"requests:{request.user.get_username()}:{minute}")
         return count is None or count <= settings.THROTTLE_REQUESTS_PER_MINUTE
 
     def wait(self) -> float:

@@ -29,12 +29,14 @@ class WebServer:
         self._command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, "bank.wsgi:application"]
         self._log = var_dir / "web.log"
         self._environment = environment(
-            DATABASE_URL=_database_url(),
-            REDIS_URL=settings.CELERY_BROKER_URL,
-            SECRET_KEY=settings.SECRET_KEY,
-            BANK_VAR_DIR=str(var_dir),
-            PYTHONPATH=os.getcwd(),
-            **variables,
+            **{
+                "DATABASE_URL": database_url(),
+                "REDIS_URL": settings.CELERY_BROKER_URL,
+                "SECRET_KEY": settings.SECRET_KEY,
+                "BANK_VAR_DIR": str(var_dir),
+                "PYTHONPATH": os.getcwd(),
+            }
+            | variables
         )
         self._process = self._started()
 
@@ -79,7 +81,8 @@ def web_server(*, var_dir: Path, **variables: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def _database_url() -> str:
+def database_url() -> str:
+    """Return the address of the tests' database, for processes of their own."""
     database = connection.settings_dict
     user, password, name = (quote(database[part], safe="") for part in ("USER", "PASSWORD", "NAME"))
     return f"postgres://{user}:{password}@{database['HOST']}:{database['PORT']}/{name}"

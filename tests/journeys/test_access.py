@@ -1,0 +1,236 @@
+"""Every request of the API, sent by every role and by nobody: answered as docs/access.md says, and nothing leaks."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from io import StringIO
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from knox.models import get_token_model
+
+from accounts.domain.commands import FreezeAccount
+from accounts.handlers import create_account, deposit_money, freeze_account
+from accounts.repository import account_stream_id
+from bank.models import AccountGrant
+from eventstore.records import CommandContext, CommandKey
+from eventstore.store import event_store
+from projections.runner import catch_up
+from tests.access_table import ANYBODY, REFUSED, ROLES, ApiRow, api_rows
+from tests.factories import CreateAccountFactory, DepositMoneyFactory
+from tests.journeys.account_api import deposit, events_of, open_account, problem, withdraw
+from tests.journeys.principals import bearer, issue_token
+
+MOVEMENT = {"amount": 1, "currency": "USD"}
+CONTENTS = {"deposits": MOVEMENT, "withdrawals": MOVEMENT, "freeze": {}, "unfreeze": {}, "close": {}}
+ROWS = api_rows()
+PROTECTED = [row for row in ROWS if row.permission != ANYBODY]
+ON_ONE_ACCOUNT = [row for row in PROTECTED if "{accountId}" in row.path]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A principal with a token."""
+
+    pk: str
+    role: str
+    token: str
+
+
+@pytest.fixture(scope="module")
+def senders(django_db_setup, django_db_blocker) -> dict[str, Sender]:
+    """One principal of each role, and another client."""
+    with django_db_blocker.unblock():
+        return {name: sender(role) for name, role in [*zip(ROLES, ROLES, strict=True), ("other", "client")]}
+
+
+def sender(role: str) -> Sender:
+    name = f"{role}-{uuid4()}"
+    token = issue_token(name, role=role)
+    return Sender(str(get_user_model().objects.get(username=name).pk), role, token)
+
+
+def account_for(row: ApiRow, owner: Sender) -> str:
+    """Open an account of the owner's, on which the request of `row` is in order; none for one about no account."""
+    account_id = f"acc-{uuid4()}"
+    if "{" not in row.path:
+        return account_id
+    account = {"account_id": account_id, "currency": "USD"}
+    # Under a key, so that its outcome can be asked for.
+    context = CommandContext(key=CommandKey(f"client:{owner.pk}", account_id), fingerprint="opened")
+    create_account(command=CreateAccountFactory.build(**account, client_id=owner.pk), context=context)
+    if row.path.endswith("withdrawals"):
+        deposit_money(command=DepositMoneyFactory.build(**account), context=CommandContext())
+    if row.path.endswith("unfreeze"):
+        freeze_account(command=FreezeAccount(account_id=account_id), context=CommandContext())
+    if row in ON_ONE_ACCOUNT and row.method == "GET":
+        catch_up()
+    return account_id
+
+
+def send(bank: httpx.Client, row: ApiRow, account_id: str, token: str | None, **extra: object) -> httpx.Response:
+    """Send the request of `row`, about the account or the command of this id."""
+    headers = {} if token is None else bearer(token)
+    url = row.path.format(accountId=account_id, commandId=account_id)
+    if row.method == "GET":
+        return bank.get(url, headers=headers)
+    content = CONTENTS.get(url.rpartition("/")[2]) or {}
+    if row.path == "/api/accounts":
+        content = {"accountId": f"acc-{uuid4()}", "ownerId": "user-1", "currency": "USD"}
+    key = {"Idempotency-Key": f"key-{account_id}"}
+    return bank.request(row.method, url, json=content | extra, headers=headers | key)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_what_each_role_may_do(guarded, senders, row, role):
+    me = senders[role]
+    mine, theirs = account_for(row, me), account_for(row, senders["other"])
+    before = len(events_of(theirs))
+    on_mine, on_theirs = (send(guarded, row, account_id, me.token) for account_id in (mine, theirs))
+    if row.by_role[role] == REFUSED:
+        for response in (on_mine, on_theirs):
+            problem(response, status=403, code="forbidden")
+        assert (len(events_of(mine)), len(events_of(theirs))) == (before, before)
+        assert verdict_of(me, mine) is verdict_of(me, theirs) is None
+        return
+    # Nobody runs the projections of this bank: it says so where it is asked whether it is ready.
+    assert on_mine.status_code in ((200, 503) if row.path == "/health/ready" else (200, 201)), on_mine.text
+    if row.by_role[role] == "all" or row.path == "/api/accounts":
+        assert on_theirs.status_code == on_mine.status_code, on_theirs.text
+    else:
+        problem(on_theirs, status=404, code="not_found" if "commands" in row.path else "account_not_found")
+        assert len(events_of(theirs)) == before
+
+
+def verdict_of(sender: Sender, account_id: str) -> object:
+    return event_store().load([], command_key=CommandKey(f"client:{sender.pk}", f"key-{account_id}")).command
+
+
+def without_a_good_token(senders: dict[str, Sender]) -> dict[str, str | None]:
+    user = get_user_model().objects.get(pk=sender("teller").pk)
+    _, expired = get_token_model().objects.create(user=user, expiry=timedelta(seconds=-1))
+    revoked = issue_token(user.username)
+    call_command("revoke_token", user.username, key=revoked, stdout=StringIO())
+    wrong = senders["teller"].token[:-1] + ("1" if senders["teller"].token[-1] == "0" else "0")
+    return {"none": None, "wrong": wrong, "expired": expired, "revoked": revoked}
+
+
+def test_without_a_good_token_nothing_is_told_or_done(guarded, senders):
+    tokens = without_a_good_token(senders)
+    for row in PROTECTED:
+        account_id = account_for(row, senders["client"])
+        before = len(events_of(account_id))
+        for token in tokens.values():
+            response = send(guarded, row, account_id, token)
+            assert problem(response, status=401, code="unauthenticated").keys() == {
+                *("type", "title", "status", "detail", "code", "requestId", "retryable")
+            }
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert account_id not in response.text
+        assert len(events_of(account_id)) == before
+
+
+def test_anybody_may_ask_for_what_is_nobodys(guarded):
+    for row in ROWS:
+        if row.permission == ANYBODY:
+            assert send(guarded, row, "acc-1", None).status_code in (200, 503), row
+
+
+def told(response: httpx.Response, account_id: str) -> tuple[object, ...]:
+    """Return all that an answer tells, but for what is different in every answer."""
+    headers = {name: value for name, value in response.headers.items() if name not in ("date", "x-request-id")}
+    document = response.text.replace(account_id, "ID").replace(response.headers["X-Request-Id"], "REQUEST")
+    return response.status_code, headers, document
+
+
+@pytest.mark.parametrize("row", [row for row in ON_ONE_ACCOUNT if row.by_role["client"] == "own"], ids=str)
+def test_an_account_of_others_looks_like_none_at_all(guarded, senders, row):
+    """Also when sent again under its key, and with a version: none of that may tell that there is something."""
+    theirs, nobodys = account_for(row, senders["other"]), f"acc-{uuid4()}"
+    versions = [{}, {"expectedVersion": 0}, {"expectedVersion": 1}, {"expectedVersion": 7}, {}]
+    for extra in versions:
+        forbidden, unknown = (send(guarded, row, id_, senders["client"].token, **extra) for id_ in (theirs, nobodys))
+        assert told(forbidden, theirs) == told(unknown, nobodys)
+        problem(forbidden, status=404, code="account_not_found")
+    if row.method == "GET":
+        for min_version in ("1", "7"):
+            urls = [f"{row.path.format(accountId=id_)}?minVersion={min_version}" for id_ in (theirs, nobodys)]
+            forbidden, unknown = (guarded.get(url, headers=bearer(senders["client"].token)) for url in urls)
+            assert told(forbidden, theirs) == told(unknown, nobodys)
+            problem(forbidden, status=404, code="account_not_found")
+    assert verdict_of(senders["client"], theirs) is verdict_of(senders["client"], nobodys) is None
+
+
+def test_the_id_of_anothers_account_is_taken_and_that_is_all_one_learns(guarded, senders):
+    taken = open_account(guarded, headers=bearer(senders["other"].token))
+    content = {"accountId": taken, "ownerId": "user-1", "currency": "USD"}
+    for extra in ({}, {"expectedVersion": 0}, {"expectedVersion": 7}):
+        headers = bearer(senders["client"].token) | {"Idempotency-Key": str(uuid4())}
+        response = guarded.post("/api/accounts", json=content | extra, headers=headers)
+        assert problem(response, status=409, code="account_exists")["accountId"] == taken
+    assert len(events_of(taken)) == 1
+
+
+def test_a_list_shows_what_is_within_reach(guarded, senders):
+    owner_id = f"user-{uuid4()}"
+    for name in ("client", "other"):
+        content = {"accountId": f"{name}-{owner_id}", "ownerId": owner_id, "currency": "USD"}
+        headers = bearer(senders[name].token) | {"Idempotency-Key": str(uuid4())}
+        assert guarded.post("/api/accounts", json=content, headers=headers).status_code == 201
+    catch_up()
+
+    def listed(token: str) -> list[str]:
+        response = guarded.get("/api/accounts", params={"ownerId": owner_id}, headers=bearer(token))
+        return [account["accountId"] for account in response.json()["accounts"]]
+
+    assert listed(senders["client"].token) == [f"client-{owner_id}"]
+    assert listed(senders["auditor"].token) == [f"client-{owner_id}", f"other-{owner_id}"]
+    grantee = sender("client")
+    AccountGrant.objects.create(client_id=grantee.pk, account_id=f"other-{owner_id}")
+    assert listed(grantee.token) == [f"other-{owner_id}"]
+
+
+def test_a_granted_account_is_as_good_as_ones_own(guarded, senders):
+    granted = open_account(guarded, balance=1000, headers=bearer(senders["other"].token))
+    ungranted = open_account(guarded, balance=1000, headers=bearer(senders["other"].token))
+    grantee = sender("client")
+    AccountGrant.objects.create(client_id=grantee.pk, account_id=granted)
+    headers = bearer(grantee.token)
+    assert withdraw(guarded, granted, headers=headers).status_code == 201
+    catch_up()
+    for path in ("", "/balance", "/history"):
+        assert guarded.get(f"/api/accounts/{granted}{path}", headers=headers).status_code == 200
+        response = guarded.get(f"/api/accounts/{ungranted}{path}", headers=headers)
+        problem(response, status=404, code="account_not_found")
+    problem(withdraw(guarded, ungranted, headers=headers), status=404, code="account_not_found")
+    assert [event.event_type for event in events_of(granted)][-1] == "MoneyWithdrawn"
+    assert len(events_of(ungranted)) == 2
+
+
+def test_a_refusal_by_a_rule_is_a_verdict_for_those_who_may_see_the_account(guarded, senders):
+    """What access refuses leaves no trace, so the same key counts once the account is within reach."""
+    me = sender("client")
+    theirs = open_account(guarded, headers=bearer(senders["other"].token))
+    key = {"Idempotency-Key": f"key-{theirs}"}
+    problem(withdraw(guarded, theirs, headers=bearer(me.token) | key), status=404, code="account_not_found")
+    AccountGrant.objects.create(client_id=me.pk, account_id=theirs)
+    granted = bearer(issue_token(get_user_model().objects.get(pk=me.pk).username))
+    refused = withdraw(guarded, theirs, headers=granted | key)
+    problem(refused, status=422, code="insufficient_funds")
+    assert "Idempotent-Replayed" not in refused.headers
+    again = withdraw(guarded, theirs, headers=granted | key)
+    problem(again, status=422, code="insufficient_funds")
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_the_audit_names_the_principal_whatever_the_request_says(guarded, senders):
+    account_id = open_account(guarded, headers=bearer(senders["client"].token))
+    response = deposit(guarded, account_id, headers=bearer(senders["teller"].token), actor="somebody else")
+    assert response.status_code == 201
+    event = events_of(account_id)[-1]
+    assert event.stream_id == account_stream_id(account_id)
+    assert event.metadata["actor"] == get_user_model().objects.get(pk=senders["teller"].pk).username
+    assert event.metadata["onBehalfOf"] == "somebody else"
