@@ -269,30 +269,39 @@ def _read_path_text(name: str, value: str, field: StrictCharField) -> str:
 class CommandSerializer(StrictSerializer):
     """What every command may carry: its key, who asked for it, the version it expects, and a note."""
 
-    commandId = CommandKeyField(required=False, source="command_id")
-    actor = StrictCharField(max_length=255, required=False)
-    expectedVersion = StrictIntegerField(required=False, source="expected_version")
-    description = StrictCharField(max_length=500, required=False)
-    metadata = MetadataField(required=False)
+    commandId = CommandKeyField(
+        required=False, source="command_id", help_text="The command's key, as `Idempotency-Key` may give it instead."
+    )
+    actor = StrictCharField(max_length=255, required=False, help_text="On whose behalf the client sends it.")
+    expectedVersion = StrictIntegerField(
+        required=False, source="expected_version", help_text="The version that the account must have, as `If-Match`."
+    )
+    description = StrictCharField(max_length=500, required=False, help_text="A note, shown on the statement.")
+    metadata = MetadataField(required=False, help_text="Further notes by name, shown on the statement.")
 
 
 class CreateAccountSerializer(CommandSerializer):
     """A new account."""
 
-    accountId = IdentifierField(source="account_id")
-    ownerId = IdentifierField(source="owner_id")
+    accountId = IdentifierField(source="account_id", help_text="Of the client's choice; used once, for ever.")
+    ownerId = IdentifierField(source="owner_id", help_text="Whose account it is.")
     currency = CurrencyField()
 
 
 class MovementSerializer(CommandSerializer):
     """A deposit or a withdrawal."""
 
-    amount = AmountField()
+    amount = AmountField(help_text="In minor units of `currency`: 1000 is USD 10.00.")
     currency = CurrencyField()
-    transactionId = StrictCharField(max_length=255, required=False, source="transaction_id")
+    transactionId = StrictCharField(
+        max_length=255,
+        required=False,
+        source="transaction_id",
+        help_text="The client's own reference, shown on the statement; it may repeat.",
+    )
 
 
 class ReasonSerializer(CommandSerializer):
     """A change of an account's status."""
 
-    reason = StrictCharField(max_length=500, required=False)
+    reason = StrictCharField(max_length=500, required=False, help_text="Shown on the statement.")

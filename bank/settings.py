@@ -345,8 +345,10 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bank",
-    "DESCRIPTION": "Accounts, money and their history. Amounts are whole numbers of minor units. Every URL also takes "
-    "OPTIONS, and HEAD where it takes GET. `docs/api.md` is the guide to it.",
+    "DESCRIPTION": "Accounts, money and their history. Amounts are whole numbers of minor units: 1000 in USD is USD "
+    "10.00. A command with a key is done once, however often it is sent. Whatever goes wrong is told as "
+    "`application/problem+json`, with a stable `code`. Every URL also takes OPTIONS, and HEAD where it takes GET. "
+    "docs/api.md in the bank's repository is the guide.",
     "VERSION": "1",
     # Says what 3.0 cannot: constants, and what names an object may have.
     "OAS_VERSION": "3.1.0",

@@ -49,7 +49,12 @@ class NoQuery(StrictQuerySerializer):
 class AccountQuery(StrictQuerySerializer):
     """A read of one account. `minVersion` is the version that it must have reached: the one that a write answered."""
 
-    minVersion = QueryIntegerField(min_value=1, required=False, source="min_version")
+    minVersion = QueryIntegerField(
+        min_value=1,
+        required=False,
+        source="min_version",
+        help_text="The version that the account has reached at least.",
+    )
 
 
 class AccountListQuery(StrictQuerySerializer):
@@ -58,8 +63,10 @@ class AccountListQuery(StrictQuerySerializer):
     ownerId = IdentifierField(required=False, source="owner_id")
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     currency = CurrencyField(required=False)
-    cursor = IdentifierField(required=False)
-    limit = QueryIntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
+    cursor = IdentifierField(required=False, help_text="The `nextCursor` of the page before.")
+    limit = QueryIntegerField(
+        min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT, help_text="How many accounts a page has at most."
+    )
 
 
 class HistoryQuery(AccountQuery):
@@ -69,16 +76,20 @@ class HistoryQuery(AccountQuery):
     counts, `to` the first that no longer does: a month ends where the next one begins.
     """
 
-    limit = QueryIntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
-    offset = QueryIntegerField(max_value=MAX_OFFSET, default=0)
-    after = QueryIntegerField(required=False)
-    order = serializers.ChoiceField(choices=("asc", "desc"), default="asc")
-    to = InstantField(required=False)
-    type = serializers.ChoiceField(choices=tuple(EVENT_TYPES), required=False)
+    limit = QueryIntegerField(
+        min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT, help_text="How many lines to show at most."
+    )
+    offset = QueryIntegerField(max_value=MAX_OFFSET, default=0, help_text="How many lines to skip.")
+    after = QueryIntegerField(required=False, help_text="The `streamVersion` of the last line seen.")
+    order = serializers.ChoiceField(choices=("asc", "desc"), default="asc", help_text="Oldest or newest line first.")
+    to = InstantField(required=False, help_text="The first moment that no longer counts.")
+    type = serializers.ChoiceField(
+        choices=tuple(EVENT_TYPES), required=False, help_text="The one kind of event to show."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return all fields, among them the one that Python's grammar keeps from being declared."""
-        return {**super().get_fields(), "from": InstantField(required=False)}
+        return {**super().get_fields(), "from": InstantField(required=False, help_text="The first moment that counts.")}
 
 
 ACCOUNT_COLUMNS = ("account_id", "owner_id", "currency", "status", "balance", "version", "created_at", "updated_at")

@@ -1,6 +1,7 @@
 """The bank keeps the promises of its OpenAPI schema, whatever schemathesis makes of them."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,15 @@ def assert_the_schema_is_kept(api: httpx.Client, token: str, directory: Path, *o
     assert run.returncode == 0, run.stdout + run.stderr
     succeeded = {answer.rpartition(" ")[0] for answer in orjson.loads(answers.read_bytes()) if " 20" in answer}
     assert succeeded == described_operations(api), run.stdout
+
+
+def test_the_page_finds_all_that_it_needs_under_its_policy(api):
+    page = api.get("/api/docs")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'self';" in page.headers["Content-Security-Policy"]
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+    for address in re.findall(r'(?:src|href|data-schema)="([^"]*)"', page.text):
+        assert api.get(address).status_code == 200, address
 
 
 def test_the_schema_is_kept(guarded, token, tmp_path):
