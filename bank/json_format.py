@@ -25,12 +25,18 @@ class StrictJsonParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the document in `stream`. Raises ParseError, UnsupportedMediaType or RequestDataTooBig."""
+        meta: Mapping[str, str] = stream.META  # type: ignore[attr-defined]
+        if meta.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            raise UnsupportedMediaType(media_type or "")
         _, parameters = parse_header_parameters(media_type or "")
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             raise UnsupportedMediaType(media_type or "")
+        # `body` and not `read()`: it refuses an announced length over the limit before reading anything.
+        content: bytes = stream.body  # type: ignore[attr-defined]
+        if len(content) < int(meta.get("CONTENT_LENGTH", 0)):
+            raise ParseError("The content of the request ended before its announced length.")
         try:
-            # `body` and not `read()`: it refuses an announced length over the limit before reading anything.
-            return orjson.loads(stream.body)  # type: ignore[attr-defined]
+            return orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The request cannot be read as JSON: {error}.") from None
 

@@ -208,6 +208,28 @@ def test_an_announced_length_is_refused_before_anything_comes(api):
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
+def test_content_that_ends_before_its_announced_length(api):
+    """The document is whole, but more was announced: nobody knows what the client meant to say."""
+    account_id = f"acc-{uuid4()}"
+    content = f'{{"accountId": "{account_id}", "ownerId": "user-1", "currency": "USD"}}'
+    with socket.create_connection((api.base_url.host, api.base_url.port), timeout=20) as connection:
+        connection.sendall(
+            b"POST /api/accounts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 500\r\n\r\n" + content.encode()
+        )
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"malformed_json"' in answer
+    assert events_of(account_id) == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+def test_encoded_content(api, account_id, encoding):
+    response = send(api, account_id, '{"amount": 1, "currency": "USD"}', **{"Content-Encoding": encoding})
+    problem(response, status=415, code="unsupported_media_type")
+
+
 def test_chunked_content_within_the_limit_is_read(api):
     account_id = f"acc-{uuid4()}"
     content = [b'{"accountId": "', account_id.encode(), b'", "ownerId": "user-1", ', b'"currency": "USD"}']
