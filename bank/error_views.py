@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
-from bank.problems import problem_of, problem_response
+from bank.problems import PROBLEM_TYPES, problem_of, problem_response
 
 
 def answer_drf_exception(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -40,9 +40,18 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception that nobody handled: Django calls this while handling it, and logs it afterwards."""
-    if _is_for_people(request):
+    problem = problem_of(sys.exception())
+    if not _is_for_people(request):
+        return problem_response(problem=problem, request=request)
+    if problem.code != "store_unavailable":
         return defaults.server_error(request)
-    return problem_response(problem=problem_of(sys.exception()), request=request)
+    kind = PROBLEM_TYPES[problem.code]
+    return HttpResponse(
+        kind.detail,
+        status=kind.status,
+        content_type="text/plain",
+        headers={"Retry-After": str(kind.retry_after_seconds)},
+    )
 
 
 def _is_for_people(request: HttpRequest) -> bool:

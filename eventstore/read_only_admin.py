@@ -5,9 +5,11 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -41,6 +43,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # The default order is an index's; any other would sort the whole table.
     sortable_by = ()
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the list. Raises IncorrectLookupParameters for what no row can hold, such as NUL."""
+        try:
+            return super().get_changelist_instance(request)
+        except DataError as error:
+            raise IncorrectLookupParameters from error
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
+        """Return the row with that key, None if there is none or no row can have it."""
+        try:
+            row: Model | None = super().get_object(request, object_id, from_field)
+        except DataError:
+            return None
+        return row
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""
         return False
@@ -73,11 +90,12 @@ class CompositeKeyAdmin(ReadOnlyAdmin):
         return CompositeKeyChangeList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
-        """Return the row with that key, None if there is none."""
+        """Return the row with that key, None if there is none or no row can have it."""
         try:
             key = json.loads(object_id)
             return self.get_queryset(request).filter(**dict(zip(self.key_columns, key, strict=True))).first()
-        except (ValueError, TypeError):
+        # What is no key, one of numbers too big or with NUL, and one nested too deep to be read.
+        except (ValueError, TypeError, OverflowError, DataError, RecursionError):
             return None
 
 

@@ -75,6 +75,11 @@ def check_unavailable(response: httpx.Response) -> None:
     assert response.json()["retryable"] is True
 
 
+def admin_page(client: httpx.Client) -> httpx.Response:
+    """Ask for a page that looks for a session in the database."""
+    return client.get("/admin/login/", headers={"Cookie": "sessionid=of-somebody"})
+
+
 def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, postgres, account_id):
     assert deposit(client, account_id).status_code == 201
     wait_until(lambda: balance(client, account_id) == 5)
@@ -84,6 +89,9 @@ def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, 
     reads, writes = reads_and_writes(client, account_id, key)
     for answer in (*reads, *writes, client.get("/health"), client.get("/api/accounts")):
         check_unavailable(answer)
+    page = admin_page(client)
+    assert (page.status_code, page.headers["Content-Type"]) == (503, "text/plain")
+    assert int(page.headers["Retry-After"]) >= 1
 
     not_ready = client.get("/health/ready")
     assert (not_ready.status_code, not_ready.json()["code"]) == (503, "not_ready")
@@ -103,9 +111,16 @@ def test_without_postgres_everything_answers_503_and_recovers_by_itself(client, 
 
 
 def test_without_valkey_only_the_read_models_wait(client, valkey, directory, account_id):
+    assert deposit(client, account_id).status_code == 201
+    wait_until(lambda: balance(client, account_id) == 5)
+    reads = [f"/api/accounts/{account_id}{what}" for what in ("", "/balance", "/history")]
+    before = [client.get(read).json() for read in reads]
+
     valkey.stop()
     # Until then the slice that was under way may go on projecting.
     wait_until(lambda: "Cannot connect to redis" in (directory / "bank" / "worker.log").read_text())
+    assert [client.get(read).json() for read in reads] == before
+    assert admin_page(client).status_code == 200
     for _ in range(3):
         assert deposit(client, account_id).status_code == 201
         assert client.get("/health").status_code == 200
@@ -114,5 +129,5 @@ def test_without_valkey_only_the_read_models_wait(client, valkey, directory, acc
     assert (not_ready.status_code, not_ready.json()["broker"], not_ready.json()["database"]) == (503, "away", "ok")
     valkey.start()
     assert deposit(client, account_id).status_code == 201
-    wait_until(lambda: balance(client, account_id) == 20)
+    wait_until(lambda: balance(client, account_id) == 25)
     wait_until(lambda: client.get("/health/ready").status_code == 200)

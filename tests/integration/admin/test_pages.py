@@ -184,10 +184,39 @@ def test_verdicts_of_clients_that_used_the_same_key(staff):
         assert "&quot;status&quot;: &quot;accepted&quot;" in verdict
 
 
-@pytest.mark.parametrize("key", ["nonsense", "1", "[1]", "[1, 2, 3]", "{}"])
+@pytest.mark.parametrize(
+    "key", ["nonsense", "1", "[1]", "[1, 2, 3]", "{}", '["a", "b\\u0000"]', '["a", "\\ud800"]', f'["a", {"[" * 5000}']
+)
 def test_a_verdict_that_is_not_there(staff, key):
     response = staff.get(page("eventstore_command", key))
     assert (response.status_code, response.headers["Location"]) == (302, reverse("admin:index"))
+
+
+@pytest.mark.parametrize("version", ["Infinity", "1e400", "99999999999999999999", '"1"', '"one"', "null", "true"])
+def test_a_snapshot_that_is_not_there(staff, version):
+    assert staff.get(page("eventstore_snapshot", f'["account-{uuid4()}", {version}]')).status_code == 302
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_whose_key_holds_nul(staff, name):
+    response = staff.get(page(name, "a\0b"))
+    assert (response.status_code, response.headers["Location"]) == (302, reverse("admin:index"))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        ("projections_accountsummary", "currency"),
+        ("projections_accountsummary", "status__exact"),
+        ("projections_accountstatement", "account_id"),
+        ("eventstore_event", "event_type"),
+        ("eventstore_event", "q"),
+    ],
+)
+def test_a_filter_for_nul(staff, name, parameter):
+    response = staff.get(changelist(name), {parameter: "\0"}, follow=True)
+    assert response.status_code == 200
+    assert "back office" in response.content.decode()
 
 
 def test_checkpoints_and_their_lag(staff):

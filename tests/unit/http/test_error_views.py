@@ -54,8 +54,9 @@ def test_programs_are_told_a_problem(client, name):
 def test_people_are_shown_a_page(client, name):
     _, status, _ = ERRORS[name]
     response = client.get(f"/admin/{name}")
-    assert response.status_code == (500 if status == 503 else status)
-    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.status_code == status
+    assert response.headers["Content-Type"].startswith("text/plain" if status == 503 else "text/html")
+    assert ("Retry-After" in response.headers) == (status == 503)
     assert b"secret" not in response.content
 
 
