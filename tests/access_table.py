@@ -27,8 +27,9 @@ class ApiRow:
 def api_rows() -> list[ApiRow]:
     """Return the table of the API."""
     return [
-        ApiRow(*cells[0].split(" "), cells[1], dict(zip(ROLES, cells[2:], strict=True)))
-        for cells in _rows("## The API")
+        ApiRow(method, path, permission, dict(zip(ROLES, by_role, strict=True)))
+        for request, permission, *by_role in _rows("## The API")
+        for method, path in [request.split(" ")]
     ]
 
 

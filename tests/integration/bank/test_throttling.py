@@ -7,7 +7,6 @@ import pytest
 import redis
 from django.conf import settings
 
-from bank import throttling
 from bank.embedded.valkey import EmbeddedValkey
 from bank.throttling import PAUSE_SECONDS, WINDOW_SECONDS, Counters
 from tests.journeys.stoppable_servers import running_server
@@ -28,7 +27,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(throttling.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr("bank.throttling.time.monotonic", clock.monotonic)
     return clock
 
 
