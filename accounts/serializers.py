@@ -246,17 +246,22 @@ class StrictQuerySerializer(StrictSerializer):
             raise InvalidParameters(error.detail) from None
 
 
+# One of each serves all requests: making a field costs more than its check.
+_IDENTIFIERS = IdentifierField()
+_COMMAND_KEYS = CommandKeyField()
+
+
 def read_path_identifier(*, name: str, value: str) -> str:
     """Return `value`, the path's parameter `name`, if it is an identifier. Raises InvalidParameters.
 
     No such thing can exist, now or later: so it is the request that is wrong, rather than something not found.
     """
-    return _read_path_text(name, value, IdentifierField())
+    return _read_path_text(name, value, _IDENTIFIERS)
 
 
 def read_path_command_key(*, name: str, value: str) -> str:
     """Return `value`, the path's parameter `name`, if a command can have it for a key. Raises InvalidParameters."""
-    return _read_path_text(name, value, CommandKeyField())
+    return _read_path_text(name, value, _COMMAND_KEYS)
 
 
 def _read_path_text(name: str, value: str, field: StrictCharField) -> str:
