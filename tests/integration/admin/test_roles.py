@@ -1,5 +1,6 @@
 """What each role finds in the back office, as docs/access.md says."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from bank.models import AccountGrant
 from tests.access_table import REFUSED, ROLES, admin_rows
 
 
-def browser_of(role: str | None = None, **user: bool) -> Client:
+def browser_of(role: str | None = None, **user: Any) -> Client:
     member = User.objects.create_user(f"staff-{uuid4()}", **user)
     if role:
         member.groups.add(Group.objects.get(name=role))
