@@ -20,8 +20,9 @@ from accounts.domain.commands import (
     WithdrawMoney,
 )
 from accounts.domain.events import AccountEvent
-from accounts.domain.exceptions import AccountError, AccountExists, AccountNotFound
+from accounts.domain.exceptions import AccountError, AccountExists, AccountNotFound, AccountReserved
 from accounts.domain.money import currency_exponent
+from accounts.domain.own_accounts import is_reserved
 from accounts.event_types import draft
 from accounts.repository import account_stream, account_stream_id
 from eventstore.execution import NewId, States, execute
@@ -108,7 +109,12 @@ def _execute(command: AccountCommand, context: CommandContext, reach: AccountRea
 
 
 def _permit(command: AccountCommand, reach: AccountReach, states: States) -> None:
-    """Raise what a command on an account beyond `reach` is told: the same whether there is such an account or not."""
+    """Raise what keeps the sender of `command` from its account: it is the bank's own, or beyond `reach`.
+
+    Of one that is beyond reach nothing is told, not even whether there is such an account.
+    """
+    if is_reserved(command.account_id):
+        raise AccountReserved(accountId=command.account_id)
     account: Account = states[account_stream_id(command.account_id)].state
     if reach.includes(account_id=command.account_id, client_id=account.client_id):
         return

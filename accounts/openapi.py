@@ -96,6 +96,7 @@ COMMAND_PROBLEMS = (
     "payload_too_large",
     "unsupported_media_type",
     "idempotency_key_reused",
+    "account_reserved",
     "store_unavailable",
     "contention",
 )

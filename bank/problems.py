@@ -56,6 +56,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Insufficient funds",
         "The balance of {balance} is below {amount} (minor units of {currency}).",
     ),
+    "account_reserved": ProblemType(422, "Account reserved", "The account {accountId} is the bank's own."),
     "account_frozen": ProblemType(422, "Account frozen", "The account {accountId} is frozen."),
     "account_not_frozen": ProblemType(422, "Account not frozen", "The account {accountId} is not frozen."),
     "account_closed": ProblemType(422, "Account closed", "The account {accountId} is closed."),

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from accounts.domain.account import Account
-from accounts.domain.exceptions import ImpossibleEvent
+from accounts.domain.exceptions import AccountReserved, ImpossibleEvent
 from accounts.handlers import (
     close_account,
     create_account,
@@ -170,3 +170,21 @@ def test_an_impossible_history_stops_every_command(store: EventStore):
     with pytest.raises(ImpossibleEvent, match="was not created"):
         deposit_money(command=command, context=OPEN)
     assert len(store.read_stream(stream_id, limit=10)) == 1
+
+
+@pytest.mark.parametrize(
+    ("handle", "factory"),
+    [
+        (create_account, CreateAccountFactory),
+        (deposit_money, DepositMoneyFactory),
+        (withdraw_money, WithdrawMoneyFactory),
+        (freeze_account, FreezeAccountFactory),
+        (unfreeze_account, UnfreezeAccountFactory),
+        (close_account, CloseAccountFactory),
+    ],
+)
+def test_the_banks_own_accounts_are_nobody_elses(store: EventStore, handle, factory):
+    with pytest.raises(AccountReserved) as refusal:
+        handle(command=factory.build(account_id="suspense:USD"), context=OPEN)
+    assert refusal.value.fields == {"accountId": "suspense:USD"}
+    assert store.read_stream(account_stream_id("suspense:USD"), limit=1) == []

@@ -29,6 +29,7 @@ STATUSES = {
     415: {"unsupported_media_type"},
     422: {
         "insufficient_funds",
+        "account_reserved",
         "account_frozen",
         "account_not_frozen",
         "account_closed",
