@@ -37,7 +37,7 @@ class PostgresEventStore:
         if connection.in_atomic_block or not connection.get_autocommit():
             raise AppendInsideTransaction("append is a transaction of its own")
         rows = self._run("append_events", append_parameters(commits), writes=True)
-        return [append_result(commit, row) for commit, row in zip(commits, rows, strict=True)]
+        return [append_result(commit=commit, row=row) for commit, row in zip(commits, rows, strict=True)]
 
     def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
         parameters = {
@@ -46,7 +46,7 @@ class PostgresEventStore:
             "command_scope": command_key.scope if command_key else None,
             "command_key": command_key.key if command_key else None,
         }
-        return loaded(streams, command_key, self._run("load_streams", parameters))
+        return loaded(streams=streams, command_key=command_key, rows=self._run("load_streams", parameters))
 
     def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:
         parameters = {"stream_id": stream_id, "after_version": after_version, "limit": limit}

@@ -57,7 +57,7 @@ def append_parameters(commits: Sequence[Commit]) -> dict[str, list[Any]]:
     }
 
 
-def append_result(commit: Commit, row: Row) -> AppendResult:
+def append_result(*, commit: Commit, row: Row) -> AppendResult:
     """Return what became of `commit`, from its row of append_events."""
     _, status, first_position, last_position, recorded_at, detail = row
     if status == "appended":
@@ -85,7 +85,7 @@ def append_result(commit: Commit, row: Row) -> AppendResult:
     )
 
 
-def loaded(streams: Sequence[StreamRequest], command_key: CommandKey | None, rows: Sequence[Row]) -> Loaded:
+def loaded(*, streams: Sequence[StreamRequest], command_key: CommandKey | None, rows: Sequence[Row]) -> Loaded:
     """Return what load_streams read: rows of kind command, snapshot and event."""
     command: CommandRecord | None = None
     snapshots: dict[str, Snapshot] = {}

@@ -1,17 +1,17 @@
 """The read side's SQL: one statement per file in `sql/`, loaded by file stem."""
 
-from functools import cache
 from pathlib import Path
 
 from django.db.models.expressions import RawSQL
 
+from eventstore import statements
+
 SQL_DIRECTORY = Path(__file__).parent / "sql"
 
 
-@cache
 def statement(stem: str) -> str:
     """Return the statement of `sql/<stem>.sql`."""
-    return (SQL_DIRECTORY / f"{stem}.sql").read_text()
+    return statements.statement(stem, directory=SQL_DIRECTORY).decode()
 
 
 def column(*, stem: str, parameters: tuple[str, ...]) -> RawSQL:

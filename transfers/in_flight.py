@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
+from eventstore.statements import statement
 from eventstore.store import event_store
 from transfers.domain.transfer import Transfer, TransferState
 from transfers.repository import PREFIX, load_transfer
@@ -34,14 +34,9 @@ def stuck_transfers() -> list[str]:
     return sorted(transfer.order.transfer_id for transfer in stuck)
 
 
-@cache
-def _statement(stem: str) -> str:
-    return (SQL_DIRECTORY / f"{stem}.sql").read_text()
-
-
 def _ids(stem: str, parameters: dict[str, Any]) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(stem), parameters)
+        cursor.execute(statement(stem, directory=SQL_DIRECTORY).decode(), parameters)
         return [stream_id.removeprefix(PREFIX) for (stream_id,) in cursor.fetchall()]
 
 
