@@ -1,15 +1,3 @@
-"""Integration tests share one committed database: an append is a transaction of its own, so nothing is rolled back."""
+"""Integration tests share one committed database."""
 
-from collections.abc import Iterator
-
-import pytest
-from django.db import connection
-
-
-# In place of pytest-django's own `db`, and by its name: only for tests that use `db` does it create a test database.
-@pytest.fixture(autouse=True, name="db")
-def committed_database(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Let the test use the database for real: every statement commits, and ids are fresh instead of tables empty."""
-    with django_db_blocker.unblock():
-        yield
-        connection.close()
+from tests.committed_database import committed_database as committed_database

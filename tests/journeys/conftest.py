@@ -4,18 +4,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from django.db import connection
 
+from tests.committed_database import committed_database as committed_database
 from tests.journeys.web_server import web_server
-
-
-# In place of pytest-django's own `db`, and by its name: only for tests that use `db` does it create a test database.
-@pytest.fixture(autouse=True, name="db")
-def committed_database(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Let the test use the database for real: every statement commits, and ids are fresh instead of tables empty."""
-    with django_db_blocker.unblock():
-        yield
-        connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -160,3 +160,11 @@ def test_an_answer_over_the_limit_of_a_balance_is_not_given(api):
     document = problem(deposit(api, account_id, amount=1), status=422, code="balance_limit_exceeded")
     assert document["amount"] == 1
     assert withdraw(api, account_id, amount=LARGEST).json()["balance"] == 0
+
+
+def test_chunked_content_is_read(api):
+    account_id = f"acc-{uuid4()}"
+    content = [b'{"accountId": "', account_id.encode(), b'", "ownerId": "user-1", ', b'"currency": "USD"}']
+    headers = {"Content-Type": "application/json"}
+    assert api.post("/api/accounts", content=iter(content), headers=headers).status_code == 201
+    problem(api.post("/api/accounts", content=iter([b""]), headers=headers), status=400, code="malformed_json")

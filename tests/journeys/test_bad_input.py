@@ -7,10 +7,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.journeys.account_api import events_of, open_account, problem
+from eventstore.store import event_store
+from tests.journeys.account_api import open_account, problem
 
 JSON = {"Content-Type": "application/json"}
 LARGEST = 2**53 - 1
+COMMANDS = ("/api/accounts", "/api/accounts/{}/deposits")
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +23,10 @@ def account_id(api) -> str:
 
 @pytest.fixture(autouse=True)
 def unchanged_log(account_id):
-    """Fail the test if its input left an event."""
+    """Fail the test if its input left an event, in whatever stream."""
+    head = event_store().head_position()
     yield
-    assert len(events_of(account_id)) == 2
+    assert event_store().head_position() == head
 
 
 def send(
@@ -119,7 +122,29 @@ def test_identifiers_of_a_new_account(api, identifier):
     content = {"accountId": identifier, "ownerId": "user-1", "currency": "USD"}
     error = only_error(api.post("/api/accounts", json=content))
     assert (error["pointer"], error["code"]) == ("/accountId", "bad_identifier")
-    assert events_of(identifier.replace("\0", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "code"),
+    [
+        ({"ownerId": None}, "/ownerId", "null"),
+        ({"ownerId": ""}, "/ownerId", "bad_identifier"),
+        ({"ownerId": 7}, "/ownerId", "not_a_string"),
+        ({"ownerId": "user\0"}, "/ownerId", "bad_identifier"),
+        ({"currency": "XYZ"}, "/currency", "unknown_currency"),
+        ({"currency": "XAU"}, "/currency", "unknown_currency"),
+        ({"currency": None}, "/currency", "null"),
+        ({"balance": 1000}, "/balance", "unknown_field"),
+        ({"commandId": "x" * 256}, "/commandId", "too_long"),
+        ({"expectedVersion": 0.0}, "/expectedVersion", "not_an_integer"),
+        ({"metadata": {"a": None}}, "/metadata/a", "not_a_string"),
+        ({"description": "a\0"}, "/description", "control_character"),
+    ],
+)
+def test_fields_of_a_new_account(api, fields, pointer, code):
+    content = {"accountId": f"acc-{uuid4()}", "ownerId": "user-1", "currency": "USD"} | fields
+    error = only_error(api.post("/api/accounts", json=content))
+    assert (error["pointer"], error["code"]) == (pointer, code)
 
 
 @pytest.mark.parametrize("in_path", ["a%20b", "a%00b", "%FF", "%E4", "x" * 65, "a+b", "a%0Ab"])
@@ -150,13 +175,16 @@ def test_identifiers_in_the_path(api, in_path):
         b"[" * 500_000 + b"]" * 500_000,
     ],
 )
-def test_what_is_not_json(api, account_id, content):
-    problem(send(api, account_id, content), status=400, code="malformed_json")
+@pytest.mark.parametrize("url", COMMANDS)
+def test_what_is_not_json(api, account_id, url, content):
+    response = api.post(url.format(account_id), content=content, headers=JSON)
+    problem(response, status=400, code="malformed_json")
 
 
 @pytest.mark.parametrize("content", ["[]", "null", '"text"', "1000", "true", '[{"amount": 1000}]'])
-def test_json_that_is_no_object(api, account_id, content):
-    error = only_error(send(api, account_id, content))
+@pytest.mark.parametrize("url", COMMANDS)
+def test_json_that_is_no_object(api, account_id, url, content):
+    error = only_error(api.post(url.format(account_id), content=content, headers=JSON))
     assert error["pointer"] == ""
 
 
@@ -193,7 +221,7 @@ def pieces():
 
 
 @pytest.mark.parametrize("content", [b"x" * 3_000_000, pieces], ids=["announced", "chunked"])
-@pytest.mark.parametrize("url", ["/api/accounts", "/api/accounts/{}/deposits"])
+@pytest.mark.parametrize("url", COMMANDS)
 def test_three_million_bytes(api, account_id, url, content):
     response = api.post(url.format(account_id), content=content() if callable(content) else content, headers=JSON)
     problem(response, status=413, code="payload_too_large")
@@ -210,8 +238,7 @@ def test_an_announced_length_is_refused_before_anything_comes(api):
 
 def test_content_that_ends_before_its_announced_length(api):
     """The document is whole, but more was announced: nobody knows what the client meant to say."""
-    account_id = f"acc-{uuid4()}"
-    content = f'{{"accountId": "{account_id}", "ownerId": "user-1", "currency": "USD"}}'
+    content = f'{{"accountId": "acc-{uuid4()}", "ownerId": "user-1", "currency": "USD"}}'
     with socket.create_connection((api.base_url.host, api.base_url.port), timeout=20) as connection:
         connection.sendall(
             b"POST /api/accounts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -221,20 +248,12 @@ def test_content_that_ends_before_its_announced_length(api):
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'"malformed_json"' in answer
-    assert events_of(account_id) == []
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
 def test_encoded_content(api, account_id, encoding):
     response = send(api, account_id, '{"amount": 1, "currency": "USD"}', **{"Content-Encoding": encoding})
     problem(response, status=415, code="unsupported_media_type")
-
-
-def test_chunked_content_within_the_limit_is_read(api):
-    account_id = f"acc-{uuid4()}"
-    content = [b'{"accountId": "', account_id.encode(), b'", "ownerId": "user-1", ', b'"currency": "USD"}']
-    assert api.post("/api/accounts", content=iter(content), headers=JSON).status_code == 201
-    problem(api.post("/api/accounts", content=iter([b""]), headers=JSON), status=400, code="malformed_json")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])

@@ -18,6 +18,14 @@ WITHOUT_LOCK = (
     ("coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0)", "nextval('positions') - 1"),
 )
 
+LOG_LOCK = 4711001
+WAITING_FOR_THE_LOG = """
+    SELECT count(*)
+    FROM pg_locks AS l
+    JOIN pg_database AS d ON d.oid = l.database
+    WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = %s AND NOT l.granted
+"""
+
 
 def append(session: psycopg.Connection, commit) -> int:
     """Append on `session` and return the position, whatever transaction it is in."""
@@ -36,7 +44,7 @@ def append_in_thread(commit) -> int | None:
 
 def waits_for_the_log() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        cursor.execute(WAITING_FOR_THE_LOG, [LOG_LOCK])
         [waiting] = cursor.fetchone()
     return waiting == 1
 

@@ -1,6 +1,5 @@
 """What keeps the projections going: slices, a thread, the Celery task, and an outage of the database."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -11,7 +10,7 @@ from celery.signals import worker_shutting_down
 from django.db import connection
 from django.utils import timezone
 
-from projections import tasks
+from projections import runner, tasks
 from projections.engine import advance
 from projections.lag import projection_lags
 from projections.models import AccountStatement, AccountSummary, ProjectionCheckpoint, ProjectionFailure
@@ -92,11 +91,24 @@ def test_a_slice_projects_what_is_there_and_what_comes():
     assert_read_models_match([first, later])
 
 
-def test_a_slice_ends_by_itself():
-    catch_up()
-    ends_at = time.monotonic() + 0.05
-    advance_all(slice_seconds=0.05, should_stop=lambda: False)
-    assert time.monotonic() >= ends_at
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def test_a_slice_ends_by_itself(monkeypatch, settings):
+    clock = Clock()
+    monkeypatch.setattr(runner, "time", clock)
+    advance_all(slice_seconds=1.0, should_stop=lambda: clock.seconds > 10)
+    assert 1.0 <= clock.seconds < 1.0 + settings.PROJECTION_IDLE_SECONDS
 
 
 def test_a_projection_that_fails_as_a_whole_does_not_stop_the_others(monkeypatch, caplog):
