@@ -30,6 +30,7 @@ WELCOME = """\
 The bank is open.
 
   API      {url}/api
+  Docs     {url}/api/docs
   Admin    {url}/admin/   sign in as {staff} with {password}
   Health   {url}/health
   Logs     {logs}
