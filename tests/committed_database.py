@@ -1,4 +1,4 @@
-"""The one committed database of integration tests and journeys: an append is a transaction, so nothing is rolled back."""
+"""The committed database of integration tests and journeys: appends are transactions, so nothing is rolled back."""
 
 from collections.abc import Iterator
 

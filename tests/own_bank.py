@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from bank.embedded.environment import DATABASE_VARIABLES
 from bank.embedded.server_files import ServerFiles, is_free
@@ -31,6 +33,22 @@ def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[
     """Run a manage.py command to its end."""
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, env=env, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def var_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of an embedded bank that a module's tests share."""
+    return tmp_path_factory.mktemp("var")
+
+
+@pytest.fixture
+def env(var_dir) -> Iterator[dict[str, str]]:
+    """The environment of the embedded bank in `var_dir`; nothing of it runs on after the test."""
+    yield embedded(var_dir)
+    for process in processes_of(var_dir):
+        with suppress(psutil.Error):
+            process.kill()
+    wait_until_nothing_runs(var_dir)
 
 
 def processes_of(var_dir: Path) -> list[psutil.Process]:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -56,20 +55,6 @@ class User:
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
-
-
-@pytest.fixture(scope="module")
-def var_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("var")
-
-
-@pytest.fixture
-def env(var_dir) -> Iterator[dict[str, str]]:
-    yield embedded(var_dir)
-    for process in processes_of(var_dir):
-        with suppress(psutil.Error):
-            process.kill()
-    wait_until_nothing_runs(var_dir)
 
 
 def supervisors(var_dir: Path) -> list[psutil.Process]:

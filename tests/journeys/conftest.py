@@ -7,6 +7,8 @@ import pytest
 
 from tests.committed_database import committed_database as committed_database
 from tests.journeys.web_server import web_server
+from tests.own_bank import env as env
+from tests.own_bank import var_dir as var_dir
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from tests.own_bank import PROJECT_DIR, embedded, environment, processes_of, wait_until_nothing_runs
+from tests.own_bank import PROJECT_DIR, environment, processes_of, wait_until_nothing_runs
 from tests.polling import wait_until
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -93,20 +93,6 @@ def demo(env: dict[str, str]) -> Iterator[Demo]:
         running.client.close()
         running.process.kill()
         running.process.communicate()
-
-
-@pytest.fixture(scope="module")
-def var_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("var")
-
-
-@pytest.fixture
-def env(var_dir) -> Iterator[dict[str, str]]:
-    yield embedded(var_dir)
-    for process in processes_of(var_dir):
-        with suppress(psutil.Error):
-            process.kill()
-    wait_until_nothing_runs(var_dir)
 
 
 def take_the_tour(bank: Demo) -> None:

@@ -213,7 +213,7 @@ def test_a_page_whose_key_holds_nul(staff, name):
         ("eventstore_event", "q"),
     ],
 )
-def test_a_filter_for_nul(staff, name, parameter):
+def test_a_filter_for_nul(staff, account_id, name, parameter):
     response = staff.get(changelist(name), {parameter: "\0"}, follow=True)
     assert response.status_code == 200
     assert "back office" in response.content.decode()

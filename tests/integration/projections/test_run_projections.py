@@ -1,42 +1,59 @@
-"""manage.py run_projections as a process of its own: killed, restarted, stopped."""
+"""What projects as a process of its own, manage.py run_projections or a Celery worker: killed, restarted, stopped."""
 
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from uuid import uuid4
 
-from django.conf import settings as django_settings
-from django.db import connection
+import pytest
+from celery import Celery
+from django.conf import settings
 
 from projections.lag import projection_lags
 from projections.models import ProjectionCheckpoint
 from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from tests.integration.projections.account_log import append, assert_read_models_match, busy_account
-from tests.own_bank import manage
+from tests.journeys.web_server import database_url
+from tests.own_bank import PROJECT_DIR, manage
 from tests.polling import DEADLINE_SECONDS, wait_until
 
 EVENTS = 20_000
 EVENTS_PER_ACCOUNT = 50
+CATCH_UP_SECONDS = 60.0
 
 
 def environment(**variables: str) -> dict[str, str]:
-    server = connection.settings_dict
-    address = f"postgres://{server['USER']}:{server['PASSWORD']}@{server['HOST']}:{server['PORT']}/{server['NAME']}"
-    return os.environ | {"DATABASE_URL": address} | variables
+    return os.environ | {"DATABASE_URL": database_url()} | variables
 
 
 @contextmanager
-def run_projections(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "manage.py", "run_projections", *arguments]
-    process = subprocess.Popen(command, cwd=django_settings.BASE_DIR, env=environment(**variables))
+def running(*command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, *command], cwd=PROJECT_DIR, env=environment(**variables))
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def run_projections(**variables: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return running("manage.py", "run_projections", **variables)
+
+
+@contextmanager
+def celery_worker(**variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker with a queue of its own, in which one tick of beat waits for it."""
+    queue = f"projections-{uuid4()}"
+    with Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False) as beat:
+        beat.send_task("projections.advance", queue=queue)
+    slices = {"PROJECTION_SLICE_SECONDS": str(CATCH_UP_SECONDS)}
+    worker = ("-m", "celery", "-A", "bank.celery:app", "worker", "--pool", "solo", "--queues", queue)
+    with running(*worker, **slices, **variables) as process:
+        yield process
 
 
 def checkpoints() -> dict[str, int]:
@@ -47,7 +64,8 @@ def all_caught_up() -> bool:
     return not any(lag.lag_events for lag in projection_lags())
 
 
-def test_killed_in_the_middle_of_catching_up_and_started_again_it_projects_each_event_once():
+@pytest.mark.parametrize("runner", [run_projections, celery_worker])
+def test_killed_in_the_middle_of_catching_up_and_started_again_it_projects_each_event_once(runner):
     catch_up()
     start = checkpoints()
     streams = [busy_account(EVENTS_PER_ACCOUNT) for _ in range(EVENTS // EVENTS_PER_ACCOUNT)]
@@ -55,7 +73,7 @@ def test_killed_in_the_middle_of_catching_up_and_started_again_it_projects_each_
         append(*streams[first : first + 40])
     names = [projector.name for projector in PROJECTORS]
 
-    with run_projections(PROJECTION_BATCH_EVENTS="100") as process:
+    with runner(PROJECTION_BATCH_EVENTS="100") as process:
         wait_until(lambda: all(checkpoints()[name] > start[name] for name in names))
         process.send_signal(signal.SIGKILL)
         assert process.wait(DEADLINE_SECONDS) == -signal.SIGKILL
@@ -63,10 +81,8 @@ def test_killed_in_the_middle_of_catching_up_and_started_again_it_projects_each_
     for name in names:
         assert start[name] < killed_at[name] < start[name] + EVENTS
 
-    caught_up = manage("run_projections", "--once", env=environment())
-    assert caught_up.returncode == 0, caught_up.stderr
-    for name in names:
-        assert f"{name}: at position {start[name] + EVENTS}," in caught_up.stdout
+    with runner():
+        wait_until(all_caught_up, deadline_seconds=CATCH_UP_SECONDS)
     assert [checkpoints()[name] for name in names] == [start[name] + EVENTS for name in names]
     assert_read_models_match([stream.stream_id for stream in streams])
 
@@ -78,6 +94,16 @@ def test_it_projects_what_comes_until_it_is_told_to_stop():
         wait_until(all_caught_up)
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_SECONDS) == 0
+    assert_read_models_match([stream.stream_id])
+
+
+def test_once_it_projects_what_is_there_and_says_how_far_it_came():
+    stream = busy_account(5)
+    append(stream)
+    caught_up = manage("run_projections", "--once", env=environment())
+    assert caught_up.returncode == 0, caught_up.stderr
+    for name, position in checkpoints().items():
+        assert f"{name}: at position {position}," in caught_up.stdout
     assert_read_models_match([stream.stream_id])
 
 

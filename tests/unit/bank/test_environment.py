@@ -42,7 +42,7 @@ def defaults_written_out() -> dict[str, str]:
         match call:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="env")),
-                args=[ast.Constant(value=name)],
+                args=[ast.Constant(value=str() as name)],
                 keywords=[ast.keyword(arg="default", value=ast.Constant() | ast.List() as value)],
             ) if name not in NOT_THE_DEFAULT:
                 defaults[name] = in_words(ast.literal_eval(value))
