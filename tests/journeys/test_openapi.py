@@ -15,10 +15,11 @@ import httpx
 import orjson
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 
 from tests.journeys.account_api import deposit
+from tests.journeys.principals import bearer, issue_token
 from tests.journeys.web_server import web_server
 from tests.own_bank import PROJECT_DIR
 
@@ -35,17 +36,18 @@ def guarded(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def token() -> str:
-    """A token of a client that may do everything."""
-    username, written = f"client-{uuid4()}", StringIO()
-    call_command("issue_token", username, stdout=written)
-    get_user_model().objects.get(username=username).groups.set(Group.objects.all())
-    return written.getvalue().split()[-1]
+    """A token of a client that may do everything, on accounts of its own: those of other tests are not as tidy."""
+    username = f"client-{uuid4()}"
+    token = issue_token(username)
+    everything = Permission.objects.filter(content_type__app_label="bank").exclude(codename="reach_every_account")
+    get_user_model().objects.get(username=username).user_permissions.set(everything)
+    return token
 
 
 def projected_accounts(api: httpx.Client, token: str) -> dict[str, str]:
     """Return, by their names in schemathesis.toml, accounts that reads know as well as writes."""
     accounts = {name: f"acc-{uuid4()}" for name in ("RICH_ACCOUNT", "OTHER_ACCOUNT", "EMPTY_ACCOUNT")}
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = bearer(token)
     for name, account_id in accounts.items():
         content = {"accountId": account_id, "ownerId": "user-1", "currency": "USD", "commandId": f"open-{account_id}"}
         assert api.post("/api/accounts", json=content, headers=headers).is_success
