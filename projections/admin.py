@@ -152,9 +152,9 @@ class AccountStatementAdmin(ReadOnlyAdmin):
 class ProjectionCheckpointAdmin(ReadOnlyAdmin):
     """How far each projection has come, and how many events it is behind."""
 
-    list_display = ("projection", "position", "lag", "updated_at")
+    list_display = ("projection", "position", "lag", "updated_at", "heartbeat_at")
     ordering = ("projection",)
-    fields = ("projection", "position", "lag", "updated_at")
+    fields = ("projection", "position", "lag", "updated_at", "heartbeat_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProjectionCheckpoint]:
         """Return the checkpoints with their lag; the log goes on meanwhile, so one may have passed the head read."""

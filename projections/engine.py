@@ -80,7 +80,7 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
 
 
 def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:
-    """Note that somebody looks after these projections while there is nothing to project: silence means he is dead.
+    """Note that somebody looks after these projections, also while there is nothing to project: silence means death.
 
     A checkpoint that is locked is left to whoever advances it: he notes the same. Raises the database's errors.
     """

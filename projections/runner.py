@@ -41,7 +41,8 @@ def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store:
         progress = _advance_each(working, store) if store.head_position() != caught_up_to else []
         if progress:
             caught_up_to = _common_position(progress)
-        elif time.monotonic() >= next_heartbeat:
+        # While one projection catches up another may have nothing to do, and shows that it lives by nothing else.
+        if time.monotonic() >= next_heartbeat:
             keep_alive(projectors=working)
             next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         most_events = max((made.events for made in progress if made), default=0)

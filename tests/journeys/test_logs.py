@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -77,7 +78,7 @@ def test_the_next_request_of_a_thread_bears_nothing_of_the_one_before(bank, dire
         open_account(bank, headers=bearer(token))
         request_id = str(uuid4())
         assert bank.get("/nowhere", headers={"X-Request-Id": request_id}).status_code == 404
-        [line] = wait_until(lambda request_id=request_id: lines_of(directory, request_id))
+        [line] = wait_until(partial(lines_of, directory, request_id))
         assert not {"actor", "streamId"} & line.keys()
 
 

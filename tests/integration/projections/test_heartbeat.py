@@ -5,15 +5,17 @@ from threading import Event, Thread
 
 from django.db import connection, transaction
 
-from projections.engine import keep_alive
+from projections.engine import advance, keep_alive
+from projections.lag import projection_lags
 from projections.models import ProjectionCheckpoint
 from projections.projectors import PROJECTORS
 from projections.runner import HEARTBEAT_SECONDS, advance_all, catch_up
+from tests.integration.projections.account_log import append, busy_account
 from tests.integration.projections.test_run_projections import run_projections
 from tests.polling import DEADLINE_SECONDS, wait_until
 from tests.round_trips import round_trips
 
-SUMMARY, STATEMENT = (projector.name for projector in PROJECTORS)
+SUMMARY, *OTHERS = [projector.name for projector in PROJECTORS]
 
 
 def heartbeats() -> dict[str, datetime]:
@@ -54,11 +56,28 @@ def test_one_slice_shows_it_once_a_second_and_not_at_every_look(monkeypatch):
     assert HEARTBEAT_SECONDS >= 1
 
 
+def test_a_projection_with_nothing_to_do_shows_it_while_another_catches_up(settings):
+    stop_hearts()
+    settings.PROJECTION_BATCH_EVENTS = 1
+    append(busy_account(20))
+    while (made := advance(projector=PROJECTORS[0])) is None or made.events:
+        pass
+    ProjectionCheckpoint.objects.update(heartbeat_at=None)
+    looks = iter([False, False, True])
+    advance_all(slice_seconds=DEADLINE_SECONDS, should_stop=lambda: next(looks))
+    lags = {lag.projection: lag for lag in projection_lags()}
+    assert lags[SUMMARY].lag_events == 0
+    assert {lags[name].lag_events for name in OTHERS} == {18}
+    assert lags[SUMMARY].heartbeat_age_seconds is not None
+    settings.PROJECTION_BATCH_EVENTS = 1_000
+    catch_up()
+
+
 def test_it_is_one_update_for_all_projections():
     stop_hearts()
     # BEGIN, UPDATE, COMMIT.
     assert round_trips(lambda: keep_alive(projectors=PROJECTORS)) == 3
-    assert heartbeats().keys() == {SUMMARY, STATEMENT}
+    assert heartbeats().keys() == {SUMMARY, *OTHERS}
 
 
 def test_a_checkpoint_that_somebody_advances_is_left_to_him():
@@ -77,7 +96,7 @@ def test_a_checkpoint_that_somebody_advances_is_left_to_him():
     try:
         assert locked.wait(DEADLINE_SECONDS)
         keep_alive(projectors=PROJECTORS)
-        assert heartbeats().keys() == {STATEMENT}
+        assert heartbeats().keys() == set(OTHERS)
     finally:
         done.set()
         holder.join()
