@@ -102,8 +102,9 @@ def test_once_it_projects_what_is_there_and_says_how_far_it_came():
     append(stream)
     caught_up = manage("run_projections", "--once", env=environment())
     assert caught_up.returncode == 0, caught_up.stderr
-    for name, position in checkpoints().items():
-        assert f"{name}: at position {position}," in caught_up.stdout
+    reached = checkpoints()
+    for projector in PROJECTORS:
+        assert f"{projector.name}: at position {reached[projector.name]}," in caught_up.stdout
     assert_read_models_match([stream.stream_id])
 
 
