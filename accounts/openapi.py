@@ -25,7 +25,8 @@ from accounts.serializers import (
 class Operation:
     """One method of one path. `problems` are the codes of what may go wrong beyond what goes wrong everywhere.
 
-    `answer` is the serializer, or the schema, of an answer of `status`; `headers` are those of requests and answers.
+    `answer` is the serializer, or the schema, of an answer of `status` or of one of `more_statuses`; `headers` are
+    those of requests and answers.
     """
 
     operation_id: str
@@ -36,6 +37,7 @@ class Operation:
     request_example: Any = None
     query: type[StrictQuerySerializer] | None = None
     status: int = 200
+    more_statuses: tuple[int, ...] = ()
     answer: type[StrictSerializer] | JsonSchema
     answer_example: Any = None
     media_type: str = "application/json"

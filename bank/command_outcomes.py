@@ -16,6 +16,8 @@ from eventstore.exceptions import CommandRefused
 from eventstore.records import CommandRecord
 from eventstore.store import event_store
 from projections.serializers import NoQuery
+from transfers.handlers import as_it_stands
+from transfers.views import transfer_content, transfer_status
 
 
 class CommandOutcomeView(APIView):
@@ -39,11 +41,15 @@ class CommandOutcomeView(APIView):
 
 
 def _document(record: CommandRecord, request: Request) -> dict[str, Any]:
-    """Return the verdict, its time, and as `result` or `problem` what the command was answered."""
+    """Return the verdict, its time, and as `result` or `problem` what the command would be answered if sent again."""
     about = {"commandId": record.key.key, "recordedAt": record.recorded_at, "position": record.last_position}
-    if record.refused:
-        problem = problem_of(CommandRefused(outcome=record.outcome))
+    is_transfer = "transferId" in record.result
+    outcome = as_it_stands(outcome=record.outcome) if is_transfer else record.outcome
+    if outcome.refused:
+        problem = problem_of(CommandRefused(outcome=outcome))
         http_status = PROBLEM_TYPES[problem.code].status
         document = problem_document(problem=problem, request=request)
         return {**about, "status": "refused", "httpStatus": http_status, "problem": document}
-    return {**about, "status": "accepted", "httpStatus": 201, "result": accepted_content(outcome=record.outcome)}
+    http_status = transfer_status(outcome=outcome) if is_transfer else 201
+    result = transfer_content(outcome=outcome) if is_transfer else accepted_content(outcome=outcome)
+    return {**about, "status": "accepted", "httpStatus": http_status, "result": result}

@@ -71,6 +71,7 @@ _ANSWER_HEADERS = (
 )
 _PATH_PARAMETERS: Mapping[str, JsonSchema] = {
     "accountId": {"type": "string", "pattern": f"^{IDENTIFIER.pattern}$"},
+    "transferId": {"type": "string", "pattern": f"^{IDENTIFIER.pattern}$"},
     "commandId": text_schema(max_length=255),
 }
 
@@ -151,7 +152,8 @@ class OperationSchema(AutoSchema):
             component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema=schema, object=name)
             self.registry.register_on_missing(component)
         problems = problem_answers(codes=codes, has_content=operation.request is not None)
-        return {(operation.status, operation.media_type): answer, **problems}
+        statuses = (operation.status, *operation.more_statuses)
+        return {**{(status, operation.media_type): answer for status in statuses}, **problems}
 
     def get_examples(self) -> list[OpenApiExample]:
         """Return a request, and the answer to it."""

@@ -2,6 +2,8 @@
 
 import accounts.openapi
 import projections.openapi
+import projections.transfer_openapi
+import transfers.openapi
 from accounts.openapi import Operation, Operations
 from accounts.openapi_fields import text_schema
 from bank import api_docs, health
@@ -31,7 +33,12 @@ _COMMAND_OUTCOME = Operation(
                 "required": ["result"],
                 "properties": {
                     "status": {"const": "accepted"},
-                    "result": {"$ref": "#/components/schemas/Accepted"},
+                    "result": {
+                        "oneOf": [
+                            {"$ref": "#/components/schemas/Accepted"},
+                            {"$ref": "#/components/schemas/AcceptedTransfer"},
+                        ]
+                    },
                 },
             },
             {
@@ -114,6 +121,8 @@ _READY = Operation(
 OPERATIONS: Operations = {
     **accounts.openapi.OPERATIONS,
     **projections.openapi.OPERATIONS,
+    **transfers.openapi.OPERATIONS,
+    **projections.transfer_openapi.OPERATIONS,
     CommandOutcomeView: _COMMAND_OUTCOME,
     health.health: _HEALTH,
     health.ready: _READY,

@@ -45,6 +45,7 @@ _INVALID_PART: JsonSchema = {
 }
 _EXAMPLE_FIELDS = {
     "accountId": "acc-1",
+    "transferId": "trf-1",
     "balance": 800,
     "amount": 1000,
     "currency": "USD",

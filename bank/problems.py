@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from accounts.command_context import IdempotencyKeyRequired
 from accounts.domain.exceptions import AccountError
 from eventstore import exceptions as eventstore
+from transfers.domain.exceptions import TransferError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,10 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "forbidden": ProblemType(403, "Not allowed", "This client may not do that."),
     "not_found": ProblemType(404, "Not found", "There is nothing at this URL."),
     "account_not_found": ProblemType(404, "Account not found", "There is no account {accountId}."),
+    "transfer_not_found": ProblemType(404, "Transfer not found", "There is no transfer {transferId}."),
     "method_not_allowed": ProblemType(405, "Method not allowed", "This URL takes no such request."),
     "account_exists": ProblemType(409, "Account exists", "The account {accountId} was opened before."),
+    "transfer_exists": ProblemType(409, "Transfer exists", "{transferId} is the id of another transfer."),
     "version_conflict": ProblemType(
         409, "Version conflict", "Version {expectedVersion} was expected, but the stream is at {actualVersion}."
     ),
@@ -68,6 +71,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "balance_limit_exceeded": ProblemType(
         422, "Balance limit exceeded", "{amount} more would pass the limit of a balance (minor units of {currency})."
+    ),
+    "destination_not_found": ProblemType(
+        422, "Destination not found", "There is no account {accountId} to send the money to."
     ),
     "idempotency_key_reused": ProblemType(
         422, "Idempotency key reused", "This key was used before, for another request: take a new one."
@@ -151,8 +157,9 @@ def problem_of(error: BaseException | None) -> Problem:
     return Problem(code="internal_error")
 
 
-@problem_of.register
-def _(error: AccountError) -> Problem:
+@problem_of.register(AccountError)
+@problem_of.register(TransferError)
+def _(error: AccountError | TransferError) -> Problem:
     return Problem(code=error.code, fields=error.fields)
 
 

@@ -9,7 +9,9 @@ from bank.by_method import by_method
 from bank.command_outcomes import CommandOutcomeView
 from bank.health import health, live, ready
 from bank.metrics import MetricsView
+from projections import transfer_views
 from projections import views as projections
+from transfers import views as transfers
 
 handler400 = "bank.error_views.bad_request"
 handler403 = "bank.error_views.permission_denied"
@@ -29,6 +31,11 @@ urlpatterns = [
     path("api/accounts/<str:account_id>/freeze", by_method(POST=accounts.FreezeView.as_view())),
     path("api/accounts/<str:account_id>/unfreeze", by_method(POST=accounts.UnfreezeView.as_view())),
     path("api/accounts/<str:account_id>/close", by_method(POST=accounts.CloseView.as_view())),
+    path(
+        "api/transfers",
+        by_method(GET=transfer_views.TransferListView.as_view(), POST=transfers.InitiateTransferView.as_view()),
+    ),
+    path("api/transfers/<str:transfer_id>", by_method(GET=transfer_views.TransferDetailView.as_view())),
     # A key may hold slashes, and servers decode them before Django sees the path.
     path("api/commands/<path:command_id>", by_method(GET=CommandOutcomeView.as_view())),
     path("api/schema", by_method(GET=api_docs.schema)),

@@ -18,6 +18,7 @@ from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
 from eventstore.store import event_store
 from projections.models import AccountStatement, AccountSummary, ProjectionCheckpoint, ProjectionFailure
 from projections.statements import statement
+from projections.transfer_admin import TransferStatusAdmin as TransferStatusAdmin
 
 admin.site.site_header = "The bank's back office"
 admin.site.site_title = "Back office"

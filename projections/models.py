@@ -5,9 +5,15 @@ from django.db.models import F, Q
 
 from accounts.domain.account import AccountStatus
 from accounts.domain.money import MAX_AMOUNT
+from transfers.domain.transfer import TransferState
 
 STATUSES = tuple(status.value for status in AccountStatus if status is not AccountStatus.NEW)
 """What an account that exists can be."""
+
+TRANSFER_STATES = tuple(
+    state.value for state in TransferState if state not in (TransferState.NEW, TransferState.INITIATED)
+)
+"""What a transfer can be when all of a commit is in."""
 
 
 class AccountSummary(models.Model):
@@ -96,6 +102,66 @@ class AccountStatement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.stream_version}"
+
+
+class TransferStatus(models.Model):
+    """A transfer as it is now; `amount` is in minor units of `currency`, times are business time.
+
+    `failure_code` and `failure_fields` name the rule that refused it, `refunded_to` is where debited money went then,
+    `error` what it last got stuck with.
+    """
+
+    transfer_id = models.TextField(primary_key=True)
+    client_id = models.TextField(null=True)
+    source_account_id = models.TextField()
+    destination_account_id = models.TextField()
+    amount = models.BigIntegerField()
+    currency = models.TextField()
+    transaction_id = models.TextField(null=True)
+    description = models.TextField(null=True)
+    metadata = models.JSONField(default=dict)
+    state = models.TextField(choices=[(state, state.capitalize()) for state in TRANSFER_STATES])
+    failure_code = models.TextField(null=True)
+    failure_fields = models.JSONField(default=dict)
+    refunded_to = models.TextField(null=True)
+    released_to = models.TextField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.TextField(null=True)
+    version = models.BigIntegerField()
+    first_position = models.BigIntegerField()
+    last_position = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "transfer_status"
+        verbose_name = "transfer"
+        verbose_name_plural = "transfers"
+        indexes = (
+            models.Index(fields=["source_account_id", "first_position"], name="transfer_status_source"),
+            models.Index(fields=["destination_account_id", "first_position"], name="transfer_status_dest"),
+            models.Index(fields=["client_id", "first_position"], name="transfer_status_client"),
+            models.Index(fields=["state", "first_position"], name="transfer_status_state"),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=["first_position"], name="transfer_status_position_key"),
+            models.CheckConstraint(
+                condition=Q(amount__gte=1, amount__lte=MAX_AMOUNT), name="transfer_status_amount_check"
+            ),
+            models.CheckConstraint(condition=Q(state__in=TRANSFER_STATES), name="transfer_status_state_check"),
+            models.CheckConstraint(
+                condition=Q(state="FAILED", failure_code__isnull=False)
+                | Q(~Q(state="FAILED"), failure_code__isnull=True, refunded_to__isnull=True),
+                name="transfer_status_failure_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(version__gt=0, first_position__gt=0, last_position__gte=F("first_position")),
+                name="transfer_status_version_check",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.transfer_id
 
 
 class ProjectionCheckpoint(models.Model):

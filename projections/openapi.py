@@ -86,9 +86,9 @@ class HistoryAnswer(StrictSerializer):
     entries = StatementLine(many=True)
 
 
-_READ_PROBLEMS = ("validation_error", "store_unavailable")
-_ACCOUNT_PROBLEMS = (*_READ_PROBLEMS, "account_not_found", "version_conflict")
-_READ_HEADERS = (
+READ_PROBLEMS = ("validation_error", "store_unavailable")
+_ACCOUNT_PROBLEMS = (*READ_PROBLEMS, "account_not_found", "version_conflict")
+READ_HEADERS = (
     OpenApiParameter(
         "X-Projection-Position",
         {"type": "string", "pattern": "^[0-9]+$"},
@@ -107,7 +107,7 @@ _READ_HEADERS = (
         response=[200],
     ),
 )
-_ACCOUNT_HEADERS = (*_READ_HEADERS, ETAG)
+_ACCOUNT_HEADERS = (*READ_HEADERS, ETAG)
 _MIN_VERSION = (
     "Reads follow writes after a moment. With `minVersion`, the `version` that a write answered, the answer is never "
     "older than that; `version_conflict` says that the account never was at that version."
@@ -146,8 +146,8 @@ OPERATIONS: Operations = {
         query=AccountListQuery,
         answer=AccountListAnswer,
         answer_example={"accounts": [_ACCOUNT], "nextCursor": None},
-        headers=_READ_HEADERS,
-        problems=_READ_PROBLEMS,
+        headers=READ_HEADERS,
+        problems=READ_PROBLEMS,
     ),
     views.AccountDetailView: Operation(
         operation_id="getAccount",

@@ -46,7 +46,7 @@ class AccountListView(APIView):
             "accounts": [account_document(row) for row in page],
             "nextCursor": page[-1]["account_id"] if len(rows) > limit else None,
         }
-        return Response(content, headers=_headers(freshness_of(projection="account_summary", rows=rows)))
+        return Response(content, headers=read_headers(freshness_of(projection="account_summary", rows=rows)))
 
 
 class AccountDetailView(APIView):
@@ -65,7 +65,7 @@ class AccountDetailView(APIView):
         query = AccountQuery.read(data=request.query_params)
         min_version = query.get("min_version", 0)
         row, freshness = read_account(account_id=account_id, reach=reach_of(request), min_version=min_version)
-        return Response(self.document(row), headers=_headers(freshness, version=row["version"]))
+        return Response(self.document(row), headers=read_headers(freshness, version=row["version"]))
 
 
 class AccountBalanceView(AccountDetailView):
@@ -90,7 +90,7 @@ class AccountHistoryView(APIView):
             min_version=query.get("min_version", 0),
         )
         content = {"accountId": account_id, "entries": [entry_document(line) for line in statement.lines]}
-        return Response(content, headers=_headers(statement.freshness, version=statement.version))
+        return Response(content, headers=read_headers(statement.freshness, version=statement.version))
 
 
 def _within(reach: AccountReach) -> Q:
@@ -110,7 +110,7 @@ def _selection(query: Mapping[str, Any]) -> Selection:
     return Selection(conditions=given, descending=descending, offset=query["offset"], limit=query["limit"])
 
 
-def _headers(freshness: Freshness, *, version: int | None = None) -> dict[str, str]:
+def read_headers(freshness: Freshness, *, version: int | None = None) -> dict[str, str]:
     """Return what every read carries; what is told about money is not for any cache to keep."""
     headers = {
         "X-Projection-Position": str(freshness.position),

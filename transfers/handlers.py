@@ -3,12 +3,16 @@
 import logging
 import random
 from dataclasses import replace
+from functools import partial
 
 from django.conf import settings
 
+from accounts.domain.access import EVERY_ACCOUNT, AccountReach
+from accounts.domain.account import Account
+from accounts.domain.exceptions import AccountNotFound
 from accounts.domain.own_accounts import suspense_account_id
-from accounts.repository import account_stream
-from eventstore.execution import execute
+from accounts.repository import account_stream, account_stream_id
+from eventstore.execution import States, execute
 from eventstore.records import CommandContext, CommandKey, JsonObject, Outcome
 from eventstore.store import event_store
 from transfers.decisions import (
@@ -39,20 +43,30 @@ SAGA_SCOPE = "saga"
 """The scope of the keys under which the bank itself does the steps of transfers; no client's keys are in it."""
 
 
-def initiate_transfer(*, command: InitiateTransfer, context: CommandContext) -> Outcome:
+def initiate_transfer(
+    *, command: InitiateTransfer, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT
+) -> Outcome:
     """Begin a transfer and do all of it that can be done now. A replay tells how the transfer stands at present.
 
+    `reach` are the accounts of whoever sent the command: the source must be among them, the destination need not.
+
     The result is that of `transfers.decisions.verdict`; a FAILED transfer is a refusal.
-    Raises AccountNotFound if there is no source, and what `execute` raises: then nothing was recorded.
+    Raises AccountNotFound if there is no such source, and what `execute` raises: then nothing was recorded.
     """
     streams = [transfer_stream(command.transfer_id), account_stream(command.source_account_id)]
     if settings.TRANSFER_STEPS == "together":
         streams.append(account_stream(command.destination_account_id))
-    outcome = execute(streams=streams, command=command, decide=decide_initiation, context=context)
+    outcome = execute(
+        streams=streams,
+        command=command,
+        decide=decide_initiation,
+        context=context,
+        permit=partial(_permit, command, reach),
+    )
     if outcome.refused or outcome.result["state"] != "PENDING":
         return outcome
     if outcome.replayed:
-        return _as_it_stands(outcome)
+        return as_it_stands(outcome=outcome)
     try:
         settled = _settle(outcome.result["transferId"], context.metadata)
     except Exception:
@@ -86,6 +100,13 @@ def resume_transfer(*, transfer_id: str) -> Transfer:
     return transfer
 
 
+def as_it_stands(*, outcome: Outcome) -> Outcome:
+    """Return an earlier verdict on a transfer as it would be given now."""
+    stored = load_transfer(outcome.result["transferId"])
+    result, refused = verdict(transfer=stored.state, version=stored.version)
+    return replace(outcome, result=result, refused=refused)
+
+
 def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcome:
     """Have a stuck transfer resumed again: it is due at once."""
     streams = [transfer_stream(command.transfer_id)]
@@ -98,6 +119,14 @@ def release_suspense(*, command: ReleaseSuspense, context: CommandContext) -> Ou
     accounts = [suspense_account_id(currency=order.currency), command.account_id]
     streams = [transfer_stream(command.transfer_id), *map(account_stream, accounts)]
     return execute(streams=streams, command=command, decide=decide_release, context=context)
+
+
+def _permit(command: InitiateTransfer, reach: AccountReach, states: States) -> None:
+    """Raise what is told of a source beyond `reach`: the same whether there is such an account or not."""
+    source_id = command.source_account_id
+    source: Account = states[account_stream_id(source_id)].state
+    if not reach.includes(account_id=source_id, client_id=source.client_id):
+        raise AccountNotFound(accountId=source_id)
 
 
 def _settle(transfer_id: str, metadata: JsonObject) -> Outcome:
@@ -123,12 +152,6 @@ def _give_up_if_hopeless(transfer_id: str, error: Exception, metadata: JsonObjec
     giving_up = GiveUpTransfer(transfer_id=transfer_id, error=repr(error)[:1000])
     streams = [transfer_stream(transfer_id)]
     execute(streams=streams, command=giving_up, decide=decide_to_give_up, context=CommandContext(metadata=metadata))
-
-
-def _as_it_stands(outcome: Outcome) -> Outcome:
-    stored = load_transfer(outcome.result["transferId"])
-    result, refused = verdict(transfer=stored.state, version=stored.version)
-    return replace(outcome, result=result, refused=refused)
 
 
 def _order(transfer_id: str) -> TransferInitiated:

@@ -30,6 +30,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
         case.headers.pop("Idempotency-Key", None)
         content["commandId"] = key = str(uuid4()) if key is None or key in _used_keys else key
     _used_keys.add(key)
+    if "destinationAccountId" in content and content["destinationAccountId"] == content["sourceAccountId"]:
+        content["destinationAccountId"] = f"acc-{uuid4()}"
     if "expectedVersion" in content:
         case.headers.pop("If-Match", None)
     # To JSON Schema 7.0 is a whole number; to the bank it is a fraction that happens to be zero.

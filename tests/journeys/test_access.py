@@ -19,12 +19,20 @@ from eventstore.records import CommandContext, CommandKey
 from eventstore.store import event_store
 from projections.runner import catch_up
 from tests.access_table import ANYBODY, REFUSED, ROLES, ApiRow, api_rows
-from tests.factories import CreateAccountFactory, DepositMoneyFactory
+from tests.factories import CreateAccountFactory, DepositMoneyFactory, InitiateTransferFactory
 from tests.journeys.account_api import deposit, events_of, open_account, problem, withdraw
 from tests.journeys.principals import bearer, issue_token
+from transfers.handlers import initiate_transfer
 
 MOVEMENT = {"amount": 1, "currency": "USD"}
 CONTENTS = {"deposits": MOVEMENT, "withdrawals": MOVEMENT, "freeze": {}, "unfreeze": {}, "close": {}}
+ABOUT_NO_SINGLE_ACCOUNT = {"GET /api/accounts", "POST /api/accounts", "GET /api/transfers"}
+MISSING = {
+    "/api/commands/": "not_found",
+    "/api/accounts/": "account_not_found",
+    "POST /api/transfers": "account_not_found",
+    "/api/transfers/": "transfer_not_found",
+}
 ROWS = api_rows()
 PROTECTED = [row for row in ROWS if row.permission != ANYBODY]
 ON_ONE_ACCOUNT = [row for row in PROTECTED if "{accountId}" in row.path]
@@ -55,30 +63,43 @@ def sender(role: str) -> Sender:
 def account_for(row: ApiRow, owner: Sender) -> str:
     """Open an account of the owner's, on which the request of `row` is in order; none for one about no account."""
     account_id = f"acc-{uuid4()}"
-    if "{" not in row.path:
+    if "{" not in row.path and str(row) != "POST /api/transfers":
         return account_id
     account = {"account_id": account_id, "currency": "USD"}
     # Under a key, so that its outcome can be asked for.
     context = CommandContext(key=CommandKey(f"client:{owner.pk}", account_id), fingerprint="opened")
     create_account(command=CreateAccountFactory.build(**account, client_id=owner.pk), context=context)
-    if row.path.endswith("withdrawals"):
+    if row.path.endswith("withdrawals") or "transfers" in row.path:
         deposit_money(command=DepositMoneyFactory.build(**account), context=CommandContext())
     if row.path.endswith("unfreeze"):
         freeze_account(command=FreezeAccount(account_id=account_id), context=CommandContext())
-    if row in ON_ONE_ACCOUNT and row.method == "GET":
+    if "transferId" in row.path:
+        command = InitiateTransferFactory.build(
+            transfer_id=account_id, source_account_id=account_id, amount=1, client_id=owner.pk
+        )
+        assert initiate_transfer(command=command, context=CommandContext()).refused
+    if row.method == "GET":
         catch_up()
     return account_id
+
+
+def destination() -> str:
+    command = CreateAccountFactory.build()
+    create_account(command=command, context=CommandContext())
+    return command.account_id
 
 
 def send(bank: httpx.Client, row: ApiRow, account_id: str, token: str | None, **extra: object) -> httpx.Response:
     """Send the request of `row`, about the account or the command of this id."""
     headers = {} if token is None else bearer(token)
-    url = row.path.format(accountId=account_id, commandId=account_id)
+    url = row.path.format(accountId=account_id, commandId=account_id, transferId=account_id)
     if row.method == "GET":
         return bank.get(url, headers=headers)
     content = CONTENTS.get(url.rpartition("/")[2]) or {}
     if row.path == "/api/accounts":
         content = {"accountId": f"acc-{uuid4()}", "ownerId": "user-1", "currency": "USD"}
+    if row.path == "/api/transfers":
+        content = {"sourceAccountId": account_id, "destinationAccountId": destination(), **MOVEMENT}
     key = {"Idempotency-Key": f"key-{account_id}"}
     return bank.request(row.method, url, json=content | extra, headers=headers | key)
 
@@ -98,10 +119,11 @@ def test_what_each_role_may_do(guarded, senders, row, role):
         return
     # Nobody runs the projections of this bank: it says so where it is asked whether it is ready.
     assert on_mine.status_code in ((200, 503) if row.path == "/health/ready" else (200, 201)), on_mine.text
-    if row.by_role[role] == "all" or row.path == "/api/accounts":
+    if row.by_role[role] == "all" or str(row) in ABOUT_NO_SINGLE_ACCOUNT:
         assert on_theirs.status_code == on_mine.status_code, on_theirs.text
     else:
-        problem(on_theirs, status=404, code="not_found" if "commands" in row.path else "account_not_found")
+        [code] = [code for part, code in MISSING.items() if part in str(row)]
+        problem(on_theirs, status=404, code=code)
         assert len(events_of(theirs)) == before
 
 

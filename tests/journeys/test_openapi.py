@@ -53,8 +53,12 @@ def projected_accounts(api: httpx.Client, token: str) -> dict[str, str]:
         assert api.post("/api/accounts", json=content, headers=headers).is_success
         if name != "EMPTY_ACCOUNT":
             assert deposit(api, account_id, amount=10**12, commandId=f"fill-{account_id}", headers=headers).is_success
+    ends = {"sourceAccountId": accounts["RICH_ACCOUNT"], "destinationAccountId": accounts["OTHER_ACCOUNT"]}
+    transfer_id = f"trf-{uuid4()}"
+    order = {"amount": 1, "currency": "USD", "transferId": transfer_id, "commandId": str(uuid4())}
+    assert api.post("/api/transfers", json=ends | order, headers=headers).is_success
     call_command("run_projections", once=True, stdout=StringIO())
-    return accounts
+    return accounts | {"TRANSFER": transfer_id}
 
 
 def described_operations(api: httpx.Client) -> set[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from accounts.domain.exceptions import CorruptHistory
+from accounts.domain.exceptions import AccountNotFound, CorruptHistory
 from transfers.domain.events import TransferEvent
 
 
@@ -23,6 +23,12 @@ class TransferExists(TransferError):
     """Another transfer was initiated under this id. Fields: transferId."""
 
     code = "transfer_exists"
+
+
+class DestinationNotFound(AccountNotFound):
+    """There is no account to send the money to. Fields: accountId."""
+
+    code = "destination_not_found"
 
 
 class TransferNotFound(TransferError):

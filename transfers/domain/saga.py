@@ -19,6 +19,7 @@ from transfers.domain.events import (
     TransferInitiated,
     TransferReleased,
 )
+from transfers.domain.exceptions import DestinationNotFound
 from transfers.domain.transfer import IN_FLIGHT, Transfer, TransferState
 
 Accounts: TypeAlias = Mapping[str, Account]
@@ -118,6 +119,8 @@ def _withdrawal(order: TransferInitiated, accounts: Accounts) -> AccountEvents:
 
 def _credit(order: TransferInitiated, accounts: Accounts) -> AccountEvents:
     destination_id = order.destination_account_id
+    if accounts[destination_id].status is AccountStatus.NEW:
+        raise DestinationNotFound(accountId=destination_id)
     leg = _leg(order, DepositMoney, destination_id, counterparty=order.source_account_id)
     return {destination_id: accounts[destination_id].deposit(leg)}
 

@@ -10,7 +10,11 @@ from accounts.repository import account_stream_id
 from eventstore.records import Appended, Commit, RecordedEvent, StreamAppend
 from eventstore.store import event_store
 from projections.models import AccountStatement, AccountSummary
+from projections.projectors import PROJECTORS
 from tests.factories import NewEventFactory, StreamAppendFactory
+
+ACCOUNT_PROJECTORS = tuple(projector for projector in PROJECTORS if projector.name.startswith("account_"))
+"""Those that read the streams of accounts."""
 
 
 def new_account_id() -> str:

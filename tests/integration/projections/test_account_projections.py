@@ -13,10 +13,10 @@ from accounts.repository import account_stream_id
 from eventstore.records import StreamAppend
 from projections.engine import advance, rebuild_stream
 from projections.models import AccountStatement, AccountSummary, ProjectionFailure
-from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from tests.factories import NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
+    ACCOUNT_PROJECTORS,
     account_append,
     append,
     assert_read_models_match,
@@ -38,7 +38,7 @@ def parked_in(stream: StreamAppend) -> dict[str, tuple[int, str]]:
 
 
 def parked_everywhere(version: int, error: str) -> dict[str, tuple[int, str]]:
-    return {projector.name: (version, error) for projector in PROJECTORS}
+    return {projector.name: (version, error) for projector in ACCOUNT_PROJECTORS}
 
 
 def test_an_account_from_its_first_event_to_its_last():
@@ -106,7 +106,7 @@ def statements_of_a_batch(projector, *, accounts: int) -> int:
     return trips
 
 
-@pytest.mark.parametrize("projector", PROJECTORS)
+@pytest.mark.parametrize("projector", ACCOUNT_PROJECTORS)
 def test_a_batch_takes_as_many_statements_for_many_accounts_as_for_one(projector):
     catch_up()
     assert statements_of_a_batch(projector, accounts=40) == statements_of_a_batch(projector, accounts=1)
@@ -181,7 +181,7 @@ def test_rebuilding_heals_an_account_when_the_program_is_mended(monkeypatch, set
         assert parked_in(stream) == parked_everywhere(5, "UnknownEventType")
         assert_read_models_match([healthy.stream_id])
 
-    for projector in PROJECTORS:
+    for projector in ACCOUNT_PROJECTORS:
         assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
     assert parked_in(stream) == {}
     assert_read_models_match([stream.stream_id])
@@ -196,7 +196,7 @@ def test_rebuilding_repairs_damaged_rows(settings):
     AccountSummary.objects.filter(account_id=account_id).update(balance=1, version=29)
     AccountStatement.objects.filter(account_id=account_id, stream_version__gte=10).delete()
 
-    for projector in PROJECTORS:
+    for projector in ACCOUNT_PROJECTORS:
         assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
     assert_read_models_match([stream.stream_id])
 
@@ -222,7 +222,7 @@ def test_a_row_that_the_database_refuses_parks_its_account_alone():
     assert_read_models_match([healthy.stream_id])
 
     intruder.delete()
-    [projector] = [projector for projector in PROJECTORS if projector.name == "account_statement"]
+    [projector] = [projector for projector in ACCOUNT_PROJECTORS if projector.name == "account_statement"]
     assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
     assert parked_in(stream) == {}
     assert_read_models_match([stream.stream_id])

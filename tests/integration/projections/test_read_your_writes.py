@@ -14,10 +14,10 @@ from eventstore.records import StreamAppend
 from eventstore.store import event_store
 from projections.engine import rebuild_stream
 from projections.models import AccountStatement, AccountSummary, ProjectionFailure
-from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from tests.factories import NOON, NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
+    ACCOUNT_PROJECTORS,
     account_append,
     append,
     created,
@@ -64,7 +64,7 @@ def movements(account_id: str, number: int) -> list[AccountEvent]:
 def park(stream_id: str) -> None:
     """Keep projections from going on with the stream, as an event that they cannot apply does."""
     now = timezone.now()
-    for projector in PROJECTORS:
+    for projector in ACCOUNT_PROJECTORS:
         ProjectionFailure.objects.create(
             projection=projector.name,
             stream_id=stream_id,
@@ -135,7 +135,7 @@ def test_a_history_is_what_the_projection_will_show(client, settings, projected,
     assert AccountStatement.objects.filter(account_id=account_id).count() == projected
 
     if parked:
-        assert all([rebuild_stream(projector=projector, stream_id=stream_id) for projector in PROJECTORS])
+        assert all([rebuild_stream(projector=projector, stream_id=stream_id) for projector in ACCOUNT_PROJECTORS])
     else:
         catch_up()
     for query, told in zip(selections, early, strict=True):

@@ -178,7 +178,7 @@ def test_a_worker_that_shuts_down_ends_its_slice(settings, monkeypatch):
 def test_lag_counts_the_events_after_each_checkpoint():
     catch_up()
     stream_id = appended_account()
-    [summary, statement] = PROJECTORS
+    summary, statement, *others = PROJECTORS
     advance(projector=summary)
     facts = {
         "stream_id": stream_id,
@@ -193,7 +193,7 @@ def test_lag_counts_the_events_after_each_checkpoint():
     lags = {lag.projection: lag for lag in projection_lags()}
     failure.delete()
 
-    assert lags.keys() == {summary.name, statement.name}
+    assert lags.keys() == {summary.name, statement.name, *(other.name for other in others)}
     assert (lags[summary.name].lag_events, lags[statement.name].lag_events) == (0, 4)
     assert lags[statement.name].head - lags[statement.name].position == 4
     assert lags[summary.name].position == ProjectionCheckpoint.objects.get(projection=summary.name).position

@@ -1,13 +1,9 @@
 """The list of transfers in flight, which PostgreSQL keeps in the same append as the events that change it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from django.db import connection
 
-from eventstore.exceptions import StoreUnavailable
-from eventstore.postgres import PostgresEventStore
+from tests.integration.transfers.settlements import no_settlements
 from tests.keyed_account_commands import opened_with
 from tests.transfer_books import OPEN, transfer, transfer_id_of
 from transfers.domain.commands import RetryTransfer
@@ -22,21 +18,6 @@ MANY = 10_000
 def apart(settings) -> None:
     settings.TRANSFER_STEPS = "apart"
     settings.TRANSFER_RESUME_SECONDS = 0
-
-
-@contextmanager
-def no_settlements() -> Iterator[None]:
-    """Keep the second of two steps from being done."""
-    append = PostgresEventStore.append
-
-    def refuse(self, commits):
-        if commits[0].command and commits[0].command.key.scope == "saga":
-            raise StoreUnavailable("stopped by the test")
-        return append(self, commits)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PostgresEventStore, "append", refuse)
-        yield
 
 
 @pytest.fixture

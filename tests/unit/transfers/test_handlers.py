@@ -141,7 +141,7 @@ def test_apart_it_is_two_commits(apart, store):
 
 
 REFUSING_DESTINATIONS = {
-    "account_not_found": lambda: fresh_id("acc"),
+    "destination_not_found": lambda: fresh_id("acc"),
     "account_frozen": lambda: frozen_with(0),
     "account_closed": lambda: closed(),
     "currency_mismatch": lambda: in_euros(),

@@ -1,0 +1,155 @@
+"""Transfers in the back office: a list, the timeline of each one's events, and what operations can do about it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+
+from accounts.domain.money import format_money
+from accounts.domain.own_accounts import is_reserved
+from accounts.serializers import IDENTIFIER
+from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
+from eventstore.records import CommandContext, Outcome
+from eventstore.store import event_store
+from projections.models import TransferStatus
+from transfers.domain.commands import ReleaseSuspense, RetryTransfer
+from transfers.handlers import release_suspense, retry_transfer
+from transfers.repository import transfer_stream_id
+
+MAX_TIMELINE_EVENTS = 200
+
+
+class ReasonForm(forms.Form):
+    """Why somebody does what he does; it is kept in the event."""
+
+    reason = forms.CharField(max_length=500)
+
+
+class ReleaseForm(ReasonForm):
+    """Where the money in suspense goes."""
+
+    account_id = forms.RegexField(regex=f"^{IDENTIFIER.pattern}$", label="To account")
+    field_order = ("account_id", "reason")
+
+
+@admin.register(TransferStatus)
+class TransferStatusAdmin(ReadOnlyAdmin):
+    """Transfers, the latest first. Whatever operations do about one is an event of its own."""
+
+    list_display = ("transfer_id", "state", "source_account_id", "destination_account_id", "money", "created_at")
+    list_filter = ("state",)
+    search_fields = ("transfer_id__exact", "source_account_id__exact", "destination_account_id__exact")
+    search_help_text = "The id of a transfer, or of an account"
+    ordering = ("-first_position",)
+    fields = (
+        "transfer_id",
+        "state",
+        "source_account_id",
+        "destination_account_id",
+        "money",
+        "transaction_id",
+        "description",
+        "failure_code",
+        "refunded_to",
+        "released_to",
+        "attempts",
+        "error",
+        "created_at",
+        "updated_at",
+        "timeline",
+    )
+
+    @admin.display(description="amount")
+    def money(self, transfer: TransferStatus) -> str:
+        """Return the amount in major units."""
+        return format_money(amount=transfer.amount, currency=transfer.currency)
+
+    @admin.display(description="timeline")
+    def timeline(self, transfer: TransferStatus) -> str:
+        """Return the transfer's events, straight from the log."""
+        events = event_store().read_stream(transfer_stream_id(transfer.transfer_id), limit=MAX_TIMELINE_EVENTS)
+        rows = (
+            (event.occurred_at.isoformat(" ", "milliseconds"), event.event_type, pretty_json(event.data))
+            for event in events
+        )
+        return format_html(
+            "<table>{}</table>", format_html_join("", "<tr><td>{}</td><th>{}</th><td>{}</td></tr>", rows)
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the admin's own addresses, and those of the acts."""
+        acts = [
+            path("<path:object_id>/retry/", self.admin_site.admin_view(self.retry), name="retry_transfer"),
+            path("<path:object_id>/release/", self.admin_site.admin_view(self.release), name="release_suspense"),
+        ]
+        return [*acts, *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the transfer with the acts that are in order, to those who may do them."""
+        transfer: TransferStatus = kwargs["obj"]
+        context["acts"] = [
+            {"title": title, "address": reverse(f"admin:{name}", args=(transfer.pk,)), "form": form()}
+            for name, title, form, is_in_order in (
+                ("retry_transfer", "Retry", ReasonForm, transfer.state == "STUCK"),
+                ("release_suspense", "Release from suspense", ReleaseForm, _is_in_suspense(transfer)),
+            )
+            if is_in_order and request.user.has_perm(f"bank.{name}")
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Have a stuck transfer resumed again."""
+
+        def act(reason: str) -> Outcome:
+            command = RetryTransfer(transfer_id=object_id, reason=reason)
+            return retry_transfer(command=command, context=_context(request))
+
+        return self._done(request, object_id, "bank.retry_transfer", ReasonForm, act)
+
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Pay a refund out of suspense."""
+
+        def act(reason: str, account_id: str) -> Outcome:
+            command = ReleaseSuspense(transfer_id=object_id, account_id=account_id, reason=reason)
+            return release_suspense(command=command, context=_context(request))
+
+        return self._done(request, object_id, "bank.release_suspense", ReleaseForm, act)
+
+    def _done(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        permission: str,
+        form_class: type[forms.Form],
+        act: Callable[..., Outcome],
+    ) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not request.user.has_perm(permission) or self.get_object(request, object_id) is None:
+            raise PermissionDenied
+        form = form_class(request.POST)
+        if not form.is_valid():
+            self.message_user(
+                request, "Nothing was done: a valid reason is needed, and a valid account.", messages.ERROR
+            )
+        elif (outcome := act(**form.cleaned_data)).refused:
+            self.message_user(request, f"Refused: {outcome.result['code']}.", messages.ERROR)
+        else:
+            self.message_user(request, "Done; the list shows it after a moment.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:projections_transferstatus_change", args=(object_id,)))
+
+
+def _is_in_suspense(transfer: TransferStatus) -> bool:
+    return transfer.refunded_to is not None and is_reserved(transfer.refunded_to) and transfer.released_to is None
+
+
+def _context(request: HttpRequest) -> CommandContext:
+    """Return the context of an act of staff. A form sent twice needs no key: the transfer's own rules refuse it."""
+    return CommandContext(metadata={"actor": request.user.get_username()})

@@ -1,0 +1,142 @@
+"""Transfers as the read model keeps them and as staff see them; what operations can do about one, and nobody else."""
+
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError
+from django.test import Client
+from django.urls import reverse
+
+from accounts.handlers import close_account, freeze_account
+from accounts.repository import load_account
+from eventstore.store import event_store
+from projections.engine import rebuild_stream
+from projections.models import TransferStatus
+from projections.projectors.transfer_status import TransferStatusProjector
+from projections.runner import catch_up
+from tests.factories import CloseAccountFactory, FreezeAccountFactory
+from tests.integration.transfers.settlements import no_settlements
+from tests.keyed_account_commands import OPEN, opened_with
+from tests.transfer_books import transfer, transfer_id_of
+from transfers.handlers import resume_transfer
+from transfers.repository import load_transfer, transfer_stream_id
+
+
+@pytest.fixture(autouse=True)
+def apart(settings) -> None:
+    settings.TRANSFER_STEPS = "apart"
+    settings.TRANSFER_RESUME_SECONDS = 0
+
+
+def browser_of(role: str) -> Client:
+    user = User.objects.create_user(username=f"{role}-{uuid4()}", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def stopped_transfer() -> tuple[str, str, str]:
+    source, destination = opened_with(600), opened_with(0)
+    with no_settlements():
+        return transfer_id_of(transfer(source, destination, 600)), source, destination
+
+
+def stuck_transfer(settings) -> str:
+    transfer_id, _, _ = stopped_transfer()
+    settings.TRANSFER_MAX_ATTEMPTS = 0
+    assert resume_transfer(transfer_id=transfer_id).state == "STUCK"
+    settings.TRANSFER_MAX_ATTEMPTS = 5
+    catch_up()
+    return transfer_id
+
+
+def transfer_in_suspense() -> str:
+    transfer_id, source, destination = stopped_transfer()
+    freeze_account(command=FreezeAccountFactory.build(account_id=destination), context=OPEN)
+    close_account(command=CloseAccountFactory.build(account_id=source), context=OPEN)
+    assert resume_transfer(transfer_id=transfer_id).failure.refunded_to == "suspense:USD"
+    catch_up()
+    return transfer_id
+
+
+def page(transfer_id: str) -> str:
+    return reverse("admin:projections_transferstatus_change", args=(transfer_id,))
+
+
+def test_the_read_model_follows_every_step_of_a_transfer(settings):
+    transfer_id = stuck_transfer(settings)
+    row = TransferStatus.objects.get(transfer_id=transfer_id)
+    assert (row.state, row.attempts, row.version) == ("STUCK", 0, 3)
+    assert "did not come to an end" in row.error
+    in_suspense = TransferStatus.objects.get(transfer_id=transfer_in_suspense())
+    assert (in_suspense.state, in_suspense.failure_code) == ("FAILED", "account_frozen")
+    assert (in_suspense.refunded_to, in_suspense.released_to) == ("suspense:USD", None)
+    # What was folded in several batches is what is folded in one.
+    for one in (row, in_suspense):
+        assert rebuild_stream(projector=TransferStatusProjector(), stream_id=transfer_stream_id(one.transfer_id))
+        again = TransferStatus.objects.get(transfer_id=one.transfer_id)
+        assert {name: getattr(again, name) for name in columns()} == {name: getattr(one, name) for name in columns()}
+
+
+def columns() -> list[str]:
+    return [field.name for field in TransferStatus._meta.fields]
+
+
+@pytest.mark.parametrize(
+    "change", [{"state": "COMPLETED"}, {"failure_code": None}, {"amount": 0}, {"state": "NEW"}, {"version": 0}]
+)
+def test_the_database_refuses_rows_that_cannot_be(change):
+    transfer_id = transfer_in_suspense()
+    with pytest.raises(IntegrityError):
+        TransferStatus.objects.filter(transfer_id=transfer_id).update(**change)
+
+
+def test_the_timeline_is_the_log(settings):
+    transfer_id = stuck_transfer(settings)
+    shown = browser_of("auditor").get(page(transfer_id)).content.decode()
+    for event_type in ("TransferInitiated", "TransferDebited", "TransferStuck"):
+        assert f"<th>{event_type}</th>" in shown
+    assert "USD 6.00" in shown
+    assert "retry" not in shown.lower()
+
+
+def test_operations_retry_a_stuck_transfer_with_a_reason(settings):
+    transfer_id, operations = stuck_transfer(settings), browser_of("operations")
+    address = reverse("admin:retry_transfer", args=(transfer_id,))
+    assert address in operations.get(page(transfer_id)).content.decode()
+    assert operations.post(address, {"reason": ""}).status_code == 302
+    assert load_transfer(transfer_id).state.state == "STUCK"
+
+    assert operations.post(address, {"reason": "the shard is back"}).status_code == 302
+    retried = event_store().read_stream(transfer_stream_id(transfer_id), limit=100)[-1]
+    assert (retried.event_type, retried.data["reason"]) == ("TransferRetried", "the shard is back")
+    assert retried.metadata["actor"].startswith("operations-")
+    assert resume_transfer(transfer_id=transfer_id).state == "COMPLETED"
+    assert "Refused: transfer_not_stuck" in operations.post(address, {"reason": "again"}, follow=True).content.decode()
+
+
+def test_operations_pay_out_what_stands_in_suspense(settings):
+    transfer_id, operations, other = transfer_in_suspense(), browser_of("operations"), opened_with(1)
+    address = reverse("admin:release_suspense", args=(transfer_id,))
+    assert address in operations.get(page(transfer_id)).content.decode()
+    assert operations.post(address, {"account_id": other, "reason": "the owner's wish"}).status_code == 302
+    assert load_account(other).state.balance == 601
+    released = event_store().read_stream(transfer_stream_id(transfer_id), limit=100)[-1]
+    assert (released.event_type, released.data["reason"]) == ("TransferReleased", "the owner's wish")
+    catch_up()
+    assert TransferStatus.objects.get(transfer_id=transfer_id).released_to == other
+    operations.post(address, {"account_id": other, "reason": "again"})
+    assert load_account(other).state.balance == 601
+
+
+@pytest.mark.parametrize("role", ["teller", "auditor", "client"])
+@pytest.mark.parametrize("act", ["retry_transfer", "release_suspense"])
+def test_nobody_else_does(settings, role, act):
+    transfer_id = stuck_transfer(settings)
+    before = load_transfer(transfer_id)
+    content = {"reason": "mine", "account_id": opened_with(0)}
+    assert browser_of(role).post(reverse(f"admin:{act}", args=(transfer_id,)), content).status_code == 403
+    assert load_transfer(transfer_id) == before
+    assert browser_of("operations").get(reverse(f"admin:{act}", args=(transfer_id,))).status_code == 405
