@@ -10,7 +10,7 @@ from django.db import connection
 
 from eventstore.statements import statement
 from eventstore.store import event_store
-from transfers.domain.transfer import Transfer, TransferState
+from transfers.domain.transfer import IN_FLIGHT, Transfer, TransferState
 from transfers.repository import PREFIX, load_transfer
 
 SQL_DIRECTORY = Path(__file__).parent / "sql"
@@ -26,6 +26,15 @@ def due_transfers(*, limit: int) -> list[str]:
     return [transfer.order.transfer_id for transfer in sorted(due, key=lambda due: due.resume_at or "")][:limit]
 
 
+def count_in_flight() -> tuple[int, int]:
+    """Return how many transfers have money in flight, and how many of them were given up and wait for an operator."""
+    if settings.EVENT_STORE_KIND == "postgres":
+        [(in_flight, stuck)] = _rows("count_in_flight", {})
+        return in_flight, stuck
+    states = [transfer.state for transfer in _all_transfers()]
+    return sum(state in IN_FLIGHT for state in states), states.count(TransferState.STUCK)
+
+
 def stuck_transfers() -> list[str]:
     """Return the ids of the transfers that were given up and wait for an operator."""
     if settings.EVENT_STORE_KIND == "postgres":
@@ -35,9 +44,13 @@ def stuck_transfers() -> list[str]:
 
 
 def _ids(stem: str, parameters: dict[str, Any]) -> list[str]:
+    return [stream_id.removeprefix(PREFIX) for (stream_id,) in _rows(stem, parameters)]
+
+
+def _rows(stem: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement(stem, directory=SQL_DIRECTORY).decode(), parameters)
-        return [stream_id.removeprefix(PREFIX) for (stream_id,) in cursor.fetchall()]
+        return list(cursor.fetchall())
 
 
 def _all_transfers() -> Iterator[Transfer]:

@@ -69,7 +69,7 @@ def test_the_read_model_follows_every_step_of_a_transfer(settings):
     transfer_id = stuck_transfer(settings)
     row = TransferStatus.objects.get(transfer_id=transfer_id)
     assert (row.state, row.attempts, row.version) == ("STUCK", 0, 3)
-    assert "did not come to an end" in row.error
+    assert row.error == "the last attempt did not come to an end"
     in_suspense = TransferStatus.objects.get(transfer_id=transfer_in_suspense())
     assert (in_suspense.state, in_suspense.failure_code) == ("FAILED", "account_frozen")
     assert (in_suspense.refunded_to, in_suspense.released_to) == ("suspense:USD", None)

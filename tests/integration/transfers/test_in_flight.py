@@ -1,14 +1,19 @@
 """The list of transfers in flight, which PostgreSQL keeps in the same append as the events that change it."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
+from bank.metrics import exposition
+from eventstore.store import event_store
 from tests.integration.transfers.settlements import no_settlements
 from tests.keyed_account_commands import opened_with
 from tests.transfer_books import OPEN, transfer, transfer_id_of
 from transfers.domain.commands import RetryTransfer
 from transfers.handlers import resume_transfer, retry_transfer
-from transfers.in_flight import due_transfers, stuck_transfers
+from transfers.in_flight import count_in_flight, due_transfers, stuck_transfers
 from transfers.repository import load_transfer, transfer_stream_id
 
 MANY = 10_000
@@ -50,6 +55,30 @@ def test_one_that_is_in_good_hands_is_not_due(settings, stopped):
         assert resume_transfer(transfer_id=stopped).attempts == 1
     assert is_listed(stopped)
     assert stopped not in due_transfers(limit=MANY)
+
+
+def test_both_kinds_are_counted(settings, stopped):
+    in_flight, stuck = count_in_flight()
+    settings.TRANSFER_MAX_ATTEMPTS = 0
+    resume_transfer(transfer_id=stopped)
+    assert count_in_flight() == (in_flight, stuck + 1)
+    metrics = exposition().decode()
+    assert f"transfers_in_flight {float(in_flight)}" in metrics
+    assert f"transfers_stuck {float(stuck + 1)}" in metrics
+
+
+def test_the_command_retries_a_stuck_one(settings, stopped):
+    settings.TRANSFER_MAX_ATTEMPTS = 0
+    with pytest.raises(CommandError, match="transfer_not_stuck"):
+        call_command("retry_transfer", stopped, "too early")
+    resume_transfer(transfer_id=stopped)
+    settings.TRANSFER_MAX_ATTEMPTS = 1
+    said = StringIO()
+    call_command("retry_transfer", stopped, "mended", stdout=said)
+    assert said.getvalue() == "COMPLETED\n"
+    retried = event_store().read_stream(transfer_stream_id(stopped), limit=100)[3]
+    assert (retried.event_type, retried.data["reason"]) == ("TransferRetried", "mended")
+    assert retried.metadata["actor"]
 
 
 def test_a_stuck_one_waits_for_an_operator(settings, stopped):
