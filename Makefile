@@ -29,6 +29,7 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.append
+	$(BIN)/python -m benchmarks.transfers
 
 # The demo's data, its secrets and its logs.
 reset: $(INSTALLED)

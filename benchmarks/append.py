@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from benchmarks.throw_away_bank import throw_away_bank
+
 SECONDS = 5.0
 SINGLE_ROW = """
 \\set n random(1, 1000000000)
@@ -37,20 +39,8 @@ class Measured:
 
 def main() -> None:
     """Measure and print a table; every figure comes from one run on one machine."""
-    from bank.embedded.environment import DATABASE_VARIABLES, embedded_servers
-
-    # Events cannot be deleted: never write them to a database that somebody named for another purpose.
-    for name in DATABASE_VARIABLES:
-        os.environ.pop(name, None)
-    with TemporaryDirectory(prefix="bank-bench-") as directory:
-        os.environ |= {"BANK_EMBEDDED": "1", "BANK_VAR_DIR": directory, "DJANGO_SETTINGS_MODULE": "bank.settings"}
-        with embedded_servers(os.environ):
-            import django
-            from django.core.management import call_command
-
-            django.setup()
-            call_command("migrate", verbosity=0)
-            _print_table([*_appends(), *_limits()])
+    with throw_away_bank():
+        _print_table([*_appends(), *_limits()])
 
 
 def _appends() -> list[Measured]:
