@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from accounts.permissions import Permission
 from projections.lag import ProjectionLag, projection_lags
 from projections.runner import DATABASE_IS_AWAY
-from transfers.in_flight import count_in_flight
+from transfers.in_flight import InFlight, measure_in_flight
 
 HTTP_REQUEST_SECONDS = Histogram(
     "bank_http_request_duration_seconds",
@@ -52,18 +52,25 @@ class _Standing(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             lags = projection_lags()
-            in_flight, stuck = count_in_flight()
+            in_flight = measure_in_flight()
         except DATABASE_IS_AWAY:
             yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=0)
             return
         yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=1)
         yield GaugeMetricFamily("eventstore_head_position", "Position of the last event.", value=lags[0].head)
-        yield GaugeMetricFamily("transfers_in_flight", "Transfers whose money is on its way.", value=in_flight)
-        yield GaugeMetricFamily("transfers_stuck", "Those of them that were given up and wait for staff.", value=stuck)
-        yield from _families(lags)
+        yield from _transfer_families(in_flight)
+        yield from _projection_families(lags)
 
 
-def _families(lags: list[ProjectionLag]) -> Iterator[Metric]:
+def _transfer_families(in_flight: InFlight) -> Iterator[Metric]:
+    yield GaugeMetricFamily("transfers_in_flight", "Transfers whose money is on its way.", value=in_flight.transfers)
+    yield GaugeMetricFamily("transfers_stuck", "Those of them that were given up and wait.", value=in_flight.stuck)
+    yield GaugeMetricFamily(
+        "transfers_oldest_in_flight_seconds", "Time since the oldest was begun.", value=in_flight.oldest_age_seconds
+    )
+
+
+def _projection_families(lags: list[ProjectionLag]) -> Iterator[Metric]:
     lag_events = GaugeMetricFamily(
         "projections_lag_events", "Events of the log that the projection has not seen.", labels=["projection"]
     )

@@ -13,7 +13,7 @@ from tests.keyed_account_commands import opened_with
 from tests.transfer_books import OPEN, transfer, transfer_id_of
 from transfers.domain.commands import RetryTransfer
 from transfers.handlers import resume_transfer, retry_transfer
-from transfers.in_flight import count_in_flight, due_transfers, stuck_transfers
+from transfers.in_flight import due_transfers, measure_in_flight, stuck_transfers
 from transfers.repository import load_transfer, transfer_stream_id
 
 MANY = 10_000
@@ -57,14 +57,17 @@ def test_one_that_is_in_good_hands_is_not_due(settings, stopped):
     assert stopped not in due_transfers(limit=MANY)
 
 
-def test_both_kinds_are_counted(settings, stopped):
-    in_flight, stuck = count_in_flight()
+def test_both_kinds_are_counted_and_the_oldest_ages(settings, stopped):
+    before = measure_in_flight()
     settings.TRANSFER_MAX_ATTEMPTS = 0
     resume_transfer(transfer_id=stopped)
-    assert count_in_flight() == (in_flight, stuck + 1)
+    after = measure_in_flight()
+    assert (after.transfers, after.stuck) == (before.transfers, before.stuck + 1)
+    assert 0 < before.oldest_age_seconds < after.oldest_age_seconds
     metrics = exposition().decode()
-    assert f"transfers_in_flight {float(in_flight)}" in metrics
-    assert f"transfers_stuck {float(stuck + 1)}" in metrics
+    assert f"transfers_in_flight {float(after.transfers)}" in metrics
+    assert f"transfers_stuck {float(after.stuck)}" in metrics
+    assert "\ntransfers_oldest_in_flight_seconds " in metrics
 
 
 def test_the_command_retries_a_stuck_one(settings, stopped):
