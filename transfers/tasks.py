@@ -5,14 +5,16 @@ import time
 
 from celery import shared_task
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
+from eventstore.exceptions import StoreUnavailable
 from transfers.handlers import resume_transfer
 from transfers.in_flight import due_transfers
 
 logger = logging.getLogger(__name__)
 
 BATCH_TRANSFERS = 100
+DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
 
 
 @shared_task(name="transfers.resume", ignore_result=True)
@@ -20,6 +22,8 @@ def resume_stopped_transfers() -> None:
     """Take up every transfer that is due, for one slice at most; whatever is left, the next tick finds."""
     try:
         resume_due(slice_seconds=settings.TRANSFER_SLICE_SECONDS)
+    except DATABASE_IS_AWAY as error:
+        logger.warning("stopped transfers wait for the database: %s", " ".join(str(error).split()))
     finally:
         # Workers fork, and databases go away: no slice begins with a connection of another time.
         connection.close()
@@ -28,7 +32,8 @@ def resume_stopped_transfers() -> None:
 def resume_due(*, slice_seconds: float) -> None:
     """Take up the transfers that are due now, one after another, until the slice is over.
 
-    One that cannot even be looked at is logged and keeps none of the others waiting.
+    One that cannot even be looked at is logged and keeps none of the others waiting. Raises StoreUnavailable and the
+    database's errors while that is away.
     """
     slice_end = time.monotonic() + slice_seconds
     for transfer_id in due_transfers(limit=BATCH_TRANSFERS):
@@ -36,5 +41,7 @@ def resume_due(*, slice_seconds: float) -> None:
             return
         try:
             resume_transfer(transfer_id=transfer_id)
+        except DATABASE_IS_AWAY:
+            raise
         except Exception:
             logger.exception("transfer %s could not be looked at", transfer_id)

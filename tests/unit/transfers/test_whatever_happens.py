@@ -41,6 +41,7 @@ from eventstore.memory import MemoryEventStore
 from eventstore.records import CommandContext, RecordedEvent
 from eventstore.store import event_store
 from projections.projectors.account_summary import AccountSummaryProjector, SummarisedAccount
+from projections.projectors.transfer_status import FollowedTransfer, TransferStatusProjector
 from tests.keyed_account_commands import OPEN, keyed
 from tests.transfer_books import books_of, legs_of, legs_that_make
 from transfers.domain.commands import InitiateTransfer, ReleaseSuspense, RetryTransfer
@@ -230,6 +231,18 @@ class Bank(RuleBasedStateMachine):
         )
         self.asked.append((command, keyed()))
         self.deliver(way, command, self.asked[-1][1], death)
+
+    @invariant()
+    def the_projection_of_transfers_is_the_fold(self) -> None:
+        projector = TransferStatusProjector()
+        followed: dict[str, FollowedTransfer] = {}
+        for event in self.log():
+            if projector.selects(event=event):
+                state = followed.get(event.stream_id) or projector.initial(stream_id=event.stream_id)
+                followed[event.stream_id] = projector.apply(state=state, event=event)
+        # In the log they begin in the order of their commits; a client that died asks again later.
+        projected = {one.transfer.order.transfer_id: one.transfer for one in followed.values()}
+        assert projected == {one.order.transfer_id: one for one in self.transfers()}
 
     def finish(self) -> None:
         """Let the bank work undisturbed: every transfer that was begun comes to an end."""
