@@ -8,7 +8,9 @@ from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from psycopg import sql
 
-LOG_TABLES = ("events", "snapshots", "commands")
+LOG_TABLES = ("events", "snapshots", "commands", "transfers_in_flight")
+"""What append_events alone writes, itself or by its triggers."""
+
 TABLES_OF_OTHERS = (*LOG_TABLES, "account_summary", "account_statement", "projection_checkpoints", "schema_migrations")
 
 

@@ -10,7 +10,7 @@ from django.db import connection
 
 from eventstore.postgres_rows import append_parameters
 from eventstore.statements import statement
-from tests.factories import NOON, CommitFactory, NewCommandFactory
+from tests.factories import NOON, CommitFactory, NewCommandFactory, NewEventFactory, StreamAppendFactory
 from tests.own_bank import environment, manage
 
 SEED_TABLES = """
@@ -102,6 +102,20 @@ def test_the_application_role_appends_and_reads(app_role):
         session.execute("UPDATE account_summary SET balance = balance WHERE false")
 
 
+def test_what_its_appends_set_off_is_done_for_the_application_role(app_role):
+    debited = NewEventFactory.build(event_type="TransferDebited", data={"resumeAt": "2026-03-22T12:00:00Z"})
+    commit = CommitFactory.build(streams=(StreamAppendFactory.build(events=(debited,)),))
+    with connect(connection.settings_dict["NAME"]) as session:
+        session.execute(f"SET ROLE {app_role}")
+        session.execute("BEGIN")
+        session.execute(statement("append_events"), append_parameters([commit]))
+        listed = session.execute(
+            "SELECT resume_at FROM transfers_in_flight WHERE stream_id = %s", [commit.streams[0].stream_id]
+        ).fetchall()
+        session.execute("ROLLBACK")
+    assert listed == [(NOON,)]
+
+
 @pytest.mark.parametrize(
     "tampering",
     [
@@ -111,6 +125,7 @@ def test_the_application_role_appends_and_reads(app_role):
         "TRUNCATE events",
         "DELETE FROM commands",
         "UPDATE snapshots SET version = 1",
+        "DELETE FROM transfers_in_flight",
         "ALTER TABLE events DISABLE TRIGGER ALL",
         "DROP FUNCTION append_events",
     ],
