@@ -1,6 +1,6 @@
 """How far a read model has come: told with all that is read from it, by the same query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +41,21 @@ def freshness_of(*, projection: str, rows: Sequence[Mapping[str, Any]] = ()) -> 
         cursor.execute(statement("projection_freshness"), [projection])
         [freshness] = cursor.fetchone()
         return Freshness(*freshness)
+
+
+def page_with_freshness(
+    *, projection: str, read: Callable[[], list[dict[str, Any]]]
+) -> tuple[list[dict[str, Any]], Freshness]:
+    """Return the rows that `read` reads and their freshness.
+
+    An empty page brings none. What is told of it must not be newer than its look at the rows, or it would vouch for
+    events that the look missed: so the freshness is asked, and the page is read again.
+    """
+    if rows := read():
+        return rows, freshness_of(projection=projection, rows=rows)
+    freshness = freshness_of(projection=projection)
+    rows = read()
+    return rows, freshness_of(projection=projection, rows=rows) if rows else freshness
 
 
 def _freshness_by_the_store(projection: str) -> Freshness:

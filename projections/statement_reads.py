@@ -15,6 +15,7 @@ from accounts.domain.exceptions import AccountNotFound
 from accounts.repository import account_stream_id
 from eventstore.store import event_store
 from projections.account_reads import load_account_at
+from projections.engine import StreamGap
 from projections.freshness import Freshness, freshness_column, freshness_of
 from projections.models import AccountStatement, AccountSummary
 from projections.projectors.account_statement import AccountStatementProjector, StatementEnd
@@ -93,10 +94,18 @@ def _projected_page(account_id: str, selection: Selection, reach: AccountReach) 
         **freshness_column(projection="account_statement"),
     }
     selected = selection.of_projected(lines).annotate(**about).values(*ENTRY_COLUMNS, *about)
-    rows = list(selected[selection.offset : selection.end])
-    version = rows[0]["version"] if rows else lines.aggregate(version=Max("stream_version"))["version"]
+    page = selected[selection.offset : selection.end]
+    rows = list(page)
+    if not rows:
+        # What is told of an empty page must not be newer than its look at the lines, or it would vouch for events that
+        # the look missed: so it is asked, and the lines are read again.
+        version = lines.aggregate(version=Max("stream_version"))["version"]
+        freshness = freshness_of(projection="account_statement")
+        rows = list(page.all())
+        if not rows:
+            return StatementPage(lines=[], version=version or 0, freshness=freshness)
     freshness = freshness_of(projection="account_statement", rows=rows)
-    return StatementPage(lines=rows, version=version or 0, freshness=freshness)
+    return StatementPage(lines=rows, version=rows[0]["version"], freshness=freshness)
 
 
 def _within(lines: QuerySet[AccountStatement], account_id: str, reach: AccountReach) -> QuerySet[AccountStatement]:
@@ -123,8 +132,12 @@ def _later_lines(
     projector: AccountStatementProjector, stream_id: str, end: StatementEnd, version: int
 ) -> Iterator[Line]:
     """Yield the lines after `end` up to `version`, made as the projection will make them."""
-    while remaining := version - end.version:
-        limit = min(remaining, settings.PROJECTION_BATCH_EVENTS)
-        for event in event_store().read_stream(stream_id, after_version=end.version, limit=limit):
+    # The end may be past the version by now: then there is nothing to add.
+    while end.version < version:
+        limit = min(version - end.version, settings.PROJECTION_BATCH_EVENTS)
+        events = event_store().read_stream(stream_id, after_version=end.version, limit=limit)
+        if not events:
+            raise StreamGap(f"{stream_id} is at version {version}, but has no event after version {end.version}")
+        for event in events:
             end = projector.apply(state=end, event=event)
             yield {name: getattr(end.line, name) for name in ENTRY_COLUMNS}

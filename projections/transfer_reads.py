@@ -10,7 +10,7 @@ from accounts.repository import load_account
 from eventstore.exceptions import VersionConflict
 from eventstore.records import StoredState
 from eventstore.store import event_store
-from projections.freshness import Freshness, freshness_column, freshness_of
+from projections.freshness import Freshness, freshness_column, page_with_freshness
 from projections.models import AccountSummary, TransferStatus
 from transfers.domain.exceptions import TransferNotFound
 from transfers.domain.transfer import Transfer, TransferState
@@ -59,13 +59,10 @@ def read_transfer(*, transfer_id: str, reach: AccountReach, min_version: int) ->
     Raises TransferNotFound, also for one that is not to be seen, or VersionConflict if it never was at `min_version`.
     """
     fresh = freshness_column(projection="transfer_status")
-    rows = list(
-        visible_transfers(reach=reach)
-        .filter(transfer_id=transfer_id)
-        .annotate(**fresh)
-        .values(*TRANSFER_COLUMNS, *fresh)
+    wanted = visible_transfers(reach=reach).filter(transfer_id=transfer_id).annotate(**fresh)
+    rows, freshness = page_with_freshness(
+        projection="transfer_status", read=lambda: list(wanted.values(*TRANSFER_COLUMNS, *fresh))
     )
-    freshness = freshness_of(projection="transfer_status", rows=rows)
     if rows and rows[0]["version"] >= min_version:
         return rows[0], freshness
     stored = load_transfer(transfer_id)

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from accounts.domain.money import currency_exponent
 from accounts.permissions import Permission, reach_of
 from accounts.serializers import IdentifierField, QueryIntegerField, StrictQuerySerializer, read_path_identifier
-from projections.freshness import freshness_column, freshness_of
+from projections.freshness import freshness_column, page_with_freshness
 from projections.models import TRANSFER_STATES
 from projections.serializers import DEFAULT_LIMIT, MAX_LIMIT
 from projections.transfer_reads import TRANSFER_COLUMNS, read_transfer, visible_transfers
@@ -53,13 +53,14 @@ class TransferListView(APIView):
         fresh = freshness_column(projection="transfer_status")
         transfers = visible_transfers(reach=reach_of(request)).filter(_selected(query)).order_by("-first_position")
         # One row more than the page tells whether there is another page.
-        rows = list(transfers.annotate(**fresh).values("first_position", *TRANSFER_COLUMNS, *fresh)[: limit + 1])
+        wanted = transfers.annotate(**fresh).values("first_position", *TRANSFER_COLUMNS, *fresh)[: limit + 1]
+        rows, freshness = page_with_freshness(projection="transfer_status", read=lambda: list(wanted.all()))
         page = rows[:limit]
         content = {
             "transfers": [transfer_document(row) for row in page],
             "nextCursor": page[-1]["first_position"] if len(rows) > limit else None,
         }
-        return Response(content, headers=read_headers(freshness_of(projection="transfer_status", rows=rows)))
+        return Response(content, headers=read_headers(freshness))
 
 
 class TransferDetailView(APIView):

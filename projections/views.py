@@ -12,7 +12,7 @@ from accounts.domain.access import AccountReach
 from accounts.permissions import Permission, reach_of
 from accounts.serializers import read_path_identifier
 from projections.account_reads import read_account
-from projections.freshness import Freshness, freshness_column, freshness_of
+from projections.freshness import Freshness, freshness_column, page_with_freshness
 from projections.models import AccountSummary
 from projections.serializers import (
     ACCOUNT_COLUMNS,
@@ -40,13 +40,14 @@ class AccountListView(APIView):
             accounts = accounts.filter(account_id__gt=cursor)
         fresh = freshness_column(projection="account_summary")
         # One row more than the page tells whether there is another page.
-        rows = list(accounts.annotate(**fresh).values(*ACCOUNT_COLUMNS, *fresh)[: limit + 1])
+        wanted = accounts.annotate(**fresh).values(*ACCOUNT_COLUMNS, *fresh)[: limit + 1]
+        rows, freshness = page_with_freshness(projection="account_summary", read=lambda: list(wanted.all()))
         page = rows[:limit]
         content = {
             "accounts": [account_document(row) for row in page],
             "nextCursor": page[-1]["account_id"] if len(rows) > limit else None,
         }
-        return Response(content, headers=read_headers(freshness_of(projection="account_summary", rows=rows)))
+        return Response(content, headers=read_headers(freshness))
 
 
 class AccountDetailView(APIView):

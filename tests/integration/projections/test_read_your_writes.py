@@ -1,5 +1,6 @@
 """Reads with minVersion: never behind the write that they follow, whatever the projections have come to."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -7,11 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.domain.events import AccountEvent, AccountFrozen
 from eventstore.records import StreamAppend
 from eventstore.store import event_store
+from projections.account_reads import load_account_at
 from projections.engine import rebuild_stream
 from projections.models import AccountStatement, AccountSummary, ProjectionFailure
 from projections.runner import catch_up
@@ -220,3 +223,53 @@ def test_reads_say_how_far_their_projection_has_come(client, view):
     longest = (timezone.now() - before) / timedelta(milliseconds=1)
     assert stale.headers["X-Projection-Position"] == str(head)
     assert 0 < int(stale.headers["X-Projection-Age-Ms"]) <= longest + 1
+
+
+class ProjectingMeanwhile:
+    """An execute wrapper in whose way a runner projects all there is, right after the first look at the statement."""
+
+    def __init__(self) -> None:
+        self.has_run = False
+
+    def __call__(self, execute, sql, parameters, many, context):
+        result = execute(sql, parameters, many, context)
+        if not self.has_run and "account_statement" in sql:
+            self.has_run = True
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(self.project).result()
+        return result
+
+    @staticmethod
+    def project() -> None:
+        try:
+            catch_up()
+        finally:
+            connection.close()
+
+
+def test_a_page_that_was_empty_vouches_for_nothing_projected_after_it(client):
+    account_id = new_account_id()
+    made = appended_history(account_id, [created(account_id)])
+    catch_up()
+    appended_history(account_id, movements(account_id, 1), after=made)
+    meanwhile = ProjectingMeanwhile()
+    with connection.execute_wrapper(meanwhile):
+        entries = read(client, account_id, "/history", minVersion=2, after=1)["entries"]
+    assert meanwhile.has_run
+    assert [line["streamVersion"] for line in entries] == [2]
+
+
+@pytest.mark.parametrize("order, expected", [("asc", [1, 2, 3]), ("desc", [3, 2, 1])])
+def test_a_runner_that_gets_ahead_of_a_read_adds_nothing_to_it(client, monkeypatch, order, expected):
+    account_id = new_account_id()
+    made = appended_history(account_id, [created(account_id), *movements(account_id, 2)])
+
+    def load_and_be_overtaken(**wanted):
+        stored = load_account_at(**wanted)
+        appended_history(account_id, movements(account_id, 2), after=made)
+        catch_up()
+        return stored
+
+    monkeypatch.setattr("projections.statement_reads.load_account_at", load_and_be_overtaken)
+    entries = read(client, account_id, "/history", minVersion=3, order=order)["entries"]
+    assert [line["streamVersion"] for line in entries] == expected
