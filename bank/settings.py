@@ -224,6 +224,8 @@ PROJECTION_TICK_SECONDS = env.float("PROJECTION_TICK_SECONDS", default=1.0)
 PROJECTION_IDLE_SECONDS = env.float("PROJECTION_IDLE_SECONDS", default=0.1)
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+if not REDIS_URL.startswith(("redis://", "rediss://")):
+    raise ImproperlyConfigured("REDIS_URL must name a Valkey or Redis server: redis://HOST:PORT/NUMBER")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker that is long away must not end the worker.

@@ -32,6 +32,7 @@ def said(*arguments: str, returncode: int, **variables: str) -> str:
         ("DATABASE_URL", "garbage"),
         ("DATABASE_URL", "garbage:a-password"),
         ("DATABASE_URL", "sqlite:////x"),
+        ("REDIS_URL", "localhost:6379"),
         ("DATABASE_URL", "mysql://bank:a-password@127.0.0.1/bank"),
         ("DATABASE_URL", "postgres://bank:a-password@127.0.0.1:port/bank"),
     ],
