@@ -4,7 +4,7 @@ from io import BytesIO
 
 import pytest
 
-from bank.wsgi import reading_all_content
+from bank.request_content import reading_all_content
 
 
 class Pieces(BytesIO):

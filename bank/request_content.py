@@ -1,0 +1,47 @@
+"""How the content of requests is read, between the web server and Django."""
+
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any, TypeAlias
+
+from django.conf import settings
+
+StartResponse: TypeAlias = Callable[..., Any]
+Application: TypeAlias = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+def reading_all_content(application: Application) -> Application:
+    """Read a request's content before it is answered, unless it is announced to be over the limit or turns out to be.
+
+    A server that is left with unread content ends the connection without a word, and the next request that the client
+    has sent on it is lost. Where content stays unread, the answer says that the connection ends with it.
+    Chunked content gets the Content-Length that it lacks, for without one Django takes it for empty.
+    """
+
+    def read(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        is_chunked = "HTTP_TRANSFER_ENCODING" in environ and bool(environ.get("wsgi.input_terminated"))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if is_chunked or 0 < length <= settings.MAX_REQUEST_BYTES:
+            content = _read_at_most(environ["wsgi.input"], settings.MAX_REQUEST_BYTES + 1)
+            environ["wsgi.input"] = BytesIO(content)
+            length = len(content) if is_chunked else length
+            environ["CONTENT_LENGTH"] = str(length)
+        if length > settings.MAX_REQUEST_BYTES:
+            start_response = _closing_connection(start_response)
+        return application(environ, start_response)
+
+    return read
+
+
+def _read_at_most(stream: Any, limit: int) -> bytes:
+    content = bytearray()
+    while len(content) < limit and (piece := stream.read(limit - len(content))):
+        content += piece
+    return bytes(content)
+
+
+def _closing_connection(start_response: StartResponse) -> StartResponse:
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        return start_response(status, [*headers, ("Connection", "close")], *more)
+
+    return start
