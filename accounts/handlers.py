@@ -1,6 +1,7 @@
 """One function per command: each executes it on its account's stream, through one pure `decide`.
 
-`reach` are the accounts of whoever sent the command. All others look to it as if they were not there.
+`reach` are the accounts of whoever sent the command. All others look to it as if they were not there, also in the
+verdicts that are kept under its keys.
 """
 
 from collections.abc import Callable, Mapping
@@ -83,7 +84,7 @@ def decide(states: States, command: AccountCommand, now: datetime, new_id: NewId
     try:
         events = RULES[type(command)](account, command)
     except AccountError as refusal:
-        return Decision(result={"code": refusal.code, "fields": refusal.fields}, refused=True)
+        return refused(refusal)
     drafts = tuple(draft(event=event, event_id=new_id()) for event in events)
     after = reduce(Account.apply, events, account)
     result = {
@@ -98,6 +99,11 @@ def decide(states: States, command: AccountCommand, now: datetime, new_id: NewId
     return Decision(events={stored.stream_id: drafts}, result=result)
 
 
+def refused(refusal: AccountError) -> Decision:
+    """Return the verdict that `refusal` is: `{code, fields}`, and no event."""
+    return Decision(result={"code": refusal.code, "fields": refusal.fields}, refused=True)
+
+
 def _execute(command: AccountCommand, context: CommandContext, reach: AccountReach) -> Outcome:
     return execute(
         streams=[account_stream(command.account_id)],
@@ -108,17 +114,18 @@ def _execute(command: AccountCommand, context: CommandContext, reach: AccountRea
     )
 
 
-def _permit(command: AccountCommand, reach: AccountReach, states: States) -> None:
-    """Raise what keeps the sender of `command` from its account: it is the bank's own, or beyond `reach`.
+def _permit(command: AccountCommand, reach: AccountReach, states: States) -> Decision | None:
+    """Return the refusal that keeps the sender of `command` from its account: it is the bank's own, or beyond `reach`.
 
     Of one that is beyond reach nothing is told, not even whether there is such an account.
     """
     if is_reserved(command.account_id):
-        raise AccountReserved(accountId=command.account_id)
+        return refused(AccountReserved(accountId=command.account_id))
     account: Account = states[account_stream_id(command.account_id)].state
     if reach.includes(account_id=command.account_id, client_id=account.client_id):
-        return
+        return None
     if not isinstance(command, CreateAccount):
-        raise AccountNotFound(accountId=command.account_id)
+        return refused(AccountNotFound(accountId=command.account_id))
     if account.status is not AccountStatus.NEW:
-        raise AccountExists(accountId=command.account_id)
+        return refused(AccountExists(accountId=command.account_id))
+    return None

@@ -68,8 +68,8 @@ NewId: TypeAlias = Callable[[], UUID]
 States: TypeAlias = Mapping[str, StoredState]
 Decide: TypeAlias = Callable[[States, Any, datetime, NewId], Decision]
 """`decide(states, command, now, new_id)`: pure; it reads no clock, no random, no thread-local and no database."""
-Permit: TypeAlias = Callable[[States], None]
-"""Raises what keeps the sender of a command from its streams; as pure as `decide`."""
+Permit: TypeAlias = Callable[[States], Decision | None]
+"""The refusal that keeps the sender of a command from its streams, or None; as pure as `decide`."""
 
 
 def execute(
@@ -85,7 +85,8 @@ def execute(
 
     A refusal is appended too, as a guard on the streams it was decided on: so one decided on stale state comes back as
     a conflict and is decided again. Precedence: other fingerprint, duplicate, permit, expected version, business rule.
-    What `permit` raises is no verdict: it goes through, and nothing is written and nothing told, not even a version.
+    What `permit` refuses is a verdict as any other. It comes before the expected version, so that whoever may not see a
+    stream does not learn its version either.
 
     Raises IdempotencyKeyReused, VersionConflict, Contention after settings.EXECUTE_MAX_ATTEMPTS conflicts,
     StoreUnavailable, and OutcomeUnknown if the connection broke and no key tells what became of the append.
@@ -96,12 +97,13 @@ def execute(
     for attempt in range(settings.EXECUTE_MAX_ATTEMPTS):
         if verdict:
             return _replay(verdict, context)
-        permit(states)
-        _check_expected_versions(states, context)
+        refusal = permit(states)
+        if refusal is None:
+            _check_expected_versions(states, context)
         now = _business_time(states, context)
         if attempt:
             metrics.RETRIES.inc()
-        decision = decide(states, command, now, uuid4)
+        decision = refusal or decide(states, command, now, uuid4)
         try:
             [result] = store.append([_commit(streams, states, decision, context, now)])
         except OutcomeUnknown as unknown:

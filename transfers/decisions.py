@@ -59,18 +59,18 @@ def verdict(*, transfer: Transfer, version: int) -> tuple[JsonObject, bool]:
 def decide_initiation(states: States, command: InitiateTransfer, now: datetime, new_id: NewId) -> Decision:
     """Begin a transfer and go as far as the accounts in `states` allow.
 
-    Raises AccountNotFound if there is no source: nothing is recorded of that.
+    Without a source there is no transfer, not even a FAILED one: the refusal has no events.
     """
     stored = states[transfer_stream_id(command.transfer_id)]
     transfer: Transfer = stored.state
     try:
         asked = transfer.initiate(command)
     except TransferError as refusal:
-        return _refused(refusal)
+        return refused(refusal)
     if not asked:
         return _decided(stored, Step(), new_id)
     if states[account_stream_id(command.source_account_id)].state.status is AccountStatus.NEW:
-        raise AccountNotFound(accountId=command.source_account_id)
+        return refused(AccountNotFound(accountId=command.source_account_id))
     resume_at = now + timedelta(seconds=settings.TRANSFER_RESUME_SECONDS)
     step = next_step(transfer=transfer.apply(*asked), accounts=_accounts(states), resume_at=_iso(resume_at))
     return _decided(stored, Step(transfer=(*asked, *step.transfer), accounts=step.accounts), new_id)
@@ -88,14 +88,14 @@ def decide_resumption(states: States, command: ResumeTransfer, now: datetime, ne
     """Take up a transfer that has stopped, or give it up; the result tells whether it was taken up.
 
     An attempt is recorded before it is made, so that one that kills its process has been used up too; and whoever else
-    finds the transfer leaves it alone until the next is due.
+    finds the transfer leaves it alone until the next is due. It takes the transfer's progress alone.
     """
     stored = states[transfer_stream_id(command.transfer_id)]
     transfer: Transfer = stored.state
     if not transfer.is_due(now):
         return Decision(result={"resumed": False})
     if transfer.attempts >= settings.TRANSFER_MAX_ATTEMPTS:
-        return _given_up(stored, "the last attempt did not come to an end", new_id)
+        return _given_up(stored, command.transfer_id, "the last attempt did not come to an end", new_id)
     delay = min(timedelta(seconds=settings.TRANSFER_RESUME_SECONDS * 2**transfer.attempts), MAX_DELAY)
     resumed = TransferResumed(
         transfer_id=command.transfer_id,
@@ -106,12 +106,12 @@ def decide_resumption(states: States, command: ResumeTransfer, now: datetime, ne
 
 
 def decide_to_give_up(states: States, command: GiveUpTransfer, now: datetime, new_id: NewId) -> Decision:
-    """Leave a transfer to the operators, if its attempts are used up and it is still in flight."""
+    """Leave a transfer to the operators, if its attempts are used up and it is still in flight; by its progress alone."""
     stored = states[transfer_stream_id(command.transfer_id)]
     transfer: Transfer = stored.state
     if transfer.state is not TransferState.PENDING or transfer.attempts < settings.TRANSFER_MAX_ATTEMPTS:
         return Decision(result={"resumed": False})
-    return _given_up(stored, command.error, new_id)
+    return _given_up(stored, command.transfer_id, command.error, new_id)
 
 
 def decide_retry(states: States, command: RetryTransfer, now: datetime, new_id: NewId) -> Decision:
@@ -120,7 +120,7 @@ def decide_retry(states: States, command: RetryTransfer, now: datetime, new_id: 
     try:
         return _decided(stored, Step(transfer=stored.state.retry(command, now=now)), new_id)
     except TransferError as refusal:
-        return _refused(refusal)
+        return refused(refusal)
 
 
 def decide_release(states: States, command: ReleaseSuspense, now: datetime, new_id: NewId) -> Decision:
@@ -129,7 +129,7 @@ def decide_release(states: States, command: ReleaseSuspense, now: datetime, new_
     try:
         step = release(transfer=stored.state, accounts=_accounts(states), command=command)
     except (TransferError, AccountError) as refusal:
-        return _refused(refusal)
+        return refused(refusal)
     drafts = _stream_drafts(stored, step, new_id)
     return Decision(events=drafts, result={"status": "accepted", "transferId": command.transfer_id})
 
@@ -140,13 +140,13 @@ def _decided(stored: StoredState, step: Step, new_id: NewId) -> Decision:
     return Decision(events=_stream_drafts(stored, step, new_id), result=result, refused=refused)
 
 
-def _given_up(stored: StoredState, error: str, new_id: NewId) -> Decision:
-    transfer: Transfer = stored.state
-    stuck = TransferStuck(transfer_id=transfer.order.transfer_id, attempts=transfer.attempts, error=error)
+def _given_up(stored: StoredState, transfer_id: str, error: str, new_id: NewId) -> Decision:
+    stuck = TransferStuck(transfer_id=transfer_id, attempts=stored.state.attempts, error=error)
     return Decision(events={stored.stream_id: _drafts([stuck], new_id)}, result={"resumed": False})
 
 
-def _refused(refusal: TransferError | AccountError) -> Decision:
+def refused(refusal: TransferError | AccountError) -> Decision:
+    """Return the verdict that `refusal` is: `{code, fields}`, and no event."""
     return Decision(result={"code": refusal.code, "fields": refusal.fields}, refused=True)
 
 

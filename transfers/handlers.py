@@ -13,7 +13,7 @@ from accounts.domain.exceptions import AccountNotFound
 from accounts.domain.own_accounts import suspense_account_id
 from accounts.repository import account_stream, account_stream_id
 from eventstore.execution import States, execute
-from eventstore.records import CommandContext, CommandKey, JsonObject, Outcome
+from eventstore.records import CommandContext, CommandKey, Decision, JsonObject, Outcome
 from eventstore.store import event_store
 from transfers.decisions import (
     decide_initiation,
@@ -22,6 +22,7 @@ from transfers.decisions import (
     decide_retry,
     decide_settlement,
     decide_to_give_up,
+    refused,
     verdict,
 )
 from transfers.domain.commands import (
@@ -35,7 +36,7 @@ from transfers.domain.commands import (
 from transfers.domain.events import TransferInitiated
 from transfers.domain.exceptions import TransferNotFound
 from transfers.domain.transfer import Transfer
-from transfers.repository import load_transfer, transfer_stream, transfer_stream_id
+from transfers.repository import load_transfer, progress_stream, transfer_stream, transfer_stream_id
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ def initiate_transfer(
 
     `reach` are the accounts of whoever sent the command: the source must be among them, the destination need not.
 
-    The result is that of `transfers.decisions.verdict`; a FAILED transfer is a refusal.
-    Raises AccountNotFound if there is no such source, and what `execute` raises: then nothing was recorded.
+    The result is that of `transfers.decisions.verdict`; a FAILED transfer is a refusal. So is `account_not_found`, if
+    there is no such source: then there is no transfer, and nothing but the verdict is kept, under the command's key.
     """
     streams = [transfer_stream(command.transfer_id), account_stream(command.source_account_id)]
     if settings.TRANSFER_STEPS == "together":
@@ -68,7 +69,7 @@ def initiate_transfer(
     if outcome.replayed:
         return as_it_stands(outcome=outcome)
     try:
-        settled = _settle(outcome.result["transferId"], context.metadata)
+        settled = _settle(outcome.result["transferId"], context)
     except Exception:
         # The money is in flight and the log knows it: whatever is wrong here, the transfer is resumed later.
         logger.exception("transfer %s stopped on its way", command.transfer_id)
@@ -77,27 +78,31 @@ def initiate_transfer(
 
 
 def resume_transfer(*, transfer_id: str) -> Transfer:
-    """Take up a transfer if it has stopped, and return what it has come to.
-
-    What keeps it from going on is logged, and tried again later: each time after twice as long, until it is STUCK.
-    Raises TransferNotFound, and what `execute` raises while the attempt is recorded.
-    """
-    metadata = _metadata_of_saga(transfer_id)
-    taking_up = ResumeTransfer(transfer_id=transfer_id, jitter=random.random())  # noqa: S311
-    outcome = execute(
-        streams=[transfer_stream(transfer_id)],
-        command=taking_up,
-        decide=decide_resumption,
-        context=CommandContext(metadata=metadata),
-    )
-    if outcome.result["resumed"]:
-        try:
-            _settle(transfer_id, metadata)
-        except Exception as error:
-            logger.exception("transfer %s could not be resumed", transfer_id)
-            _give_up_if_hopeless(transfer_id, error, metadata)
+    """Take up a transfer if it has stopped, and return what it has come to. Raises what `take_up_transfer` raises."""
+    take_up_transfer(transfer_id=transfer_id)
     transfer: Transfer = load_transfer(transfer_id).state
     return transfer
+
+
+def take_up_transfer(*, transfer_id: str) -> None:
+    """Go on with a transfer if it has stopped.
+
+    What keeps it from going on is logged, and tried again later: each time after twice as long, until it is STUCK. That
+    its own history cannot be read is no exception.
+    Raises TransferNotFound, and what `execute` raises while the attempt is recorded.
+    """
+    context = _context_of_saga(transfer_id)
+    taking_up = ResumeTransfer(transfer_id=transfer_id, jitter=random.random())  # noqa: S311
+    outcome = execute(
+        streams=[progress_stream(transfer_id)], command=taking_up, decide=decide_resumption, context=context
+    )
+    if not outcome.result["resumed"]:
+        return
+    try:
+        _settle(transfer_id, context)
+    except Exception as error:
+        logger.exception("transfer %s could not be resumed", transfer_id)
+        _give_up_if_hopeless(transfer_id, error, context)
 
 
 def as_it_stands(*, outcome: Outcome) -> Outcome:
@@ -109,7 +114,7 @@ def as_it_stands(*, outcome: Outcome) -> Outcome:
 
 def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcome:
     """Have a stuck transfer resumed again: it is due at once."""
-    streams = [transfer_stream(command.transfer_id)]
+    streams = [progress_stream(command.transfer_id)]
     return execute(streams=streams, command=command, decide=decide_retry, context=context)
 
 
@@ -121,16 +126,20 @@ def release_suspense(*, command: ReleaseSuspense, context: CommandContext) -> Ou
     return execute(streams=streams, command=command, decide=decide_release, context=context)
 
 
-def _permit(command: InitiateTransfer, reach: AccountReach, states: States) -> None:
-    """Raise what is told of a source beyond `reach`: the same whether there is such an account or not."""
+def _permit(command: InitiateTransfer, reach: AccountReach, states: States) -> Decision | None:
+    """Return what is told of a source beyond `reach`: the same whether there is such an account or not."""
     source_id = command.source_account_id
     source: Account = states[account_stream_id(source_id)].state
-    if not reach.includes(account_id=source_id, client_id=source.client_id):
-        raise AccountNotFound(accountId=source_id)
+    if reach.includes(account_id=source_id, client_id=source.client_id):
+        return None
+    return refused(AccountNotFound(accountId=source_id))
 
 
-def _settle(transfer_id: str, metadata: JsonObject) -> Outcome:
-    """Do the second of two steps, under a key of the bank's own: however often it is tried, it happens once."""
+def _settle(transfer_id: str, context: CommandContext) -> Outcome:
+    """Do the second of two steps, under a key of the bank's own: however often it is tried, it happens once.
+
+    It is told of and happens as `context` has it.
+    """
     order = _order(transfer_id)
     accounts = [
         order.source_account_id,
@@ -142,16 +151,18 @@ def _settle(transfer_id: str, metadata: JsonObject) -> Outcome:
         command=SettleTransfer(transfer_id=transfer_id),
         decide=decide_settlement,
         context=CommandContext(
-            key=CommandKey(SAGA_SCOPE, f"{transfer_id}:settle"), fingerprint="settle", metadata=metadata
+            key=CommandKey(SAGA_SCOPE, f"{transfer_id}:settle"),
+            fingerprint="settle",
+            metadata=context.metadata,
+            occurred_at=context.occurred_at,
         ),
     )
 
 
-def _give_up_if_hopeless(transfer_id: str, error: Exception, metadata: JsonObject) -> None:
+def _give_up_if_hopeless(transfer_id: str, error: Exception, context: CommandContext) -> None:
     # What an error says may be any text; its representation is text that the log can keep.
     giving_up = GiveUpTransfer(transfer_id=transfer_id, error=repr(error)[:1000])
-    streams = [transfer_stream(transfer_id)]
-    execute(streams=streams, command=giving_up, decide=decide_to_give_up, context=CommandContext(metadata=metadata))
+    execute(streams=[progress_stream(transfer_id)], command=giving_up, decide=decide_to_give_up, context=context)
 
 
 def _order(transfer_id: str) -> TransferInitiated:
@@ -161,10 +172,10 @@ def _order(transfer_id: str) -> TransferInitiated:
     return transfer.initiated
 
 
-def _metadata_of_saga(transfer_id: str) -> JsonObject:
+def _context_of_saga(transfer_id: str) -> CommandContext:
     """Return what ties the events of a resumed transfer to the request that began it. Raises TransferNotFound."""
     first = event_store().read_stream(transfer_stream_id(transfer_id), limit=1)
     if not first:
         raise TransferNotFound(transferId=transfer_id)
     correlation = {name: first[0].metadata[name] for name in ("correlationId",) if name in first[0].metadata}
-    return {"actor": SAGA_SCOPE, "causationId": str(first[0].event_id), **correlation}
+    return CommandContext(metadata={"actor": SAGA_SCOPE, "causationId": str(first[0].event_id), **correlation})

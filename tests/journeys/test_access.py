@@ -1,5 +1,6 @@
 """Every request of the API, sent by every role and by nobody: answered as docs/access.md says, and nothing leaks."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
@@ -89,8 +90,10 @@ def destination() -> str:
     return command.account_id
 
 
-def send(bank: httpx.Client, row: ApiRow, account_id: str, token: str | None, **extra: object) -> httpx.Response:
-    """Send the request of `row`, about the account or the command of this id."""
+def send(
+    bank: httpx.Client, row: ApiRow, account_id: str, token: str | None, *, key: str = "key", **extra: object
+) -> httpx.Response:
+    """Send the request of `row`, about the account or the command of this id, under a key that begins with `key`."""
     headers = {} if token is None else bearer(token)
     url = row.path.format(accountId=account_id, commandId=account_id, transferId=account_id)
     if row.method == "GET":
@@ -100,8 +103,8 @@ def send(bank: httpx.Client, row: ApiRow, account_id: str, token: str | None, **
         content = {"accountId": f"acc-{uuid4()}", "ownerId": "user-1", "currency": "USD"}
     if row.path == "/api/transfers":
         content = {"sourceAccountId": account_id, "destinationAccountId": destination(), **MOVEMENT}
-    key = {"Idempotency-Key": f"key-{account_id}"}
-    return bank.request(row.method, url, json=content | extra, headers=headers | key)
+    headers["Idempotency-Key"] = f"{key}-{account_id}"
+    return bank.request(row.method, url, json=content | extra, headers=headers)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -172,18 +175,37 @@ def told(response: httpx.Response, account_id: str) -> tuple[object, ...]:
 def test_an_account_of_others_looks_like_none_at_all(guarded, senders, row):
     """Also when sent again under its key, and with a version: none of that may tell that there is something."""
     theirs, nobodys = account_for(row, senders["other"]), f"acc-{uuid4()}"
-    versions = [{}, {"expectedVersion": 0}, {"expectedVersion": 1}, {"expectedVersion": 7}, {}]
-    for extra in versions:
-        forbidden, unknown = (send(guarded, row, id_, senders["client"].token, **extra) for id_ in (theirs, nobodys))
+    me = senders["client"]
+    versions = [{}, {"expectedVersion": 0}, {"expectedVersion": 1}, {"expectedVersion": 7}]
+    for attempt, extra in enumerate([*versions, {}]):
+        # Each under a key of its own, but for the last, which repeats the first.
+        key = f"key-{attempt % len(versions)}"
+        forbidden, unknown = (send(guarded, row, id_, me.token, key=key, **extra) for id_ in (theirs, nobodys))
         assert told(forbidden, theirs) == told(unknown, nobodys)
         problem(forbidden, status=404, code="account_not_found")
+        is_replay = row.method == "POST" and attempt == len(versions)
+        assert forbidden.headers.get("Idempotent-Replayed") == ("true" if is_replay else None)
     if row.method == "GET":
         for min_version in ("1", "7"):
             urls = [f"{row.path.format(accountId=id_)}?minVersion={min_version}" for id_ in (theirs, nobodys)]
             forbidden, unknown = (guarded.get(url, headers=bearer(senders["client"].token)) for url in urls)
             assert told(forbidden, theirs) == told(unknown, nobodys)
             problem(forbidden, status=404, code="account_not_found")
-    assert verdict_of(senders["client"], theirs) is verdict_of(senders["client"], nobodys) is None
+        return
+    for attempt in range(len(versions)):
+        assert kept(guarded, me, f"key-{attempt}-", theirs) == kept(guarded, me, f"key-{attempt}-", nobodys)
+
+
+def kept(bank: httpx.Client, sender: Sender, key: str, account_id: str) -> dict[str, object]:
+    """Return what is told of the verdict under a key that ends with the account's id, but for the time of it."""
+    response = bank.get(f"/api/commands/{key}{account_id}", headers=bearer(sender.token))
+    assert response.status_code == 200, response.text
+    told_at = {response.headers["X-Request-Id"]: "REQUEST", response.json()["recordedAt"]: "TIME", account_id: "ID"}
+    text = response.text
+    for unique, name in told_at.items():
+        text = text.replace(unique, name)
+    document: dict[str, object] = json.loads(text)
+    return document
 
 
 def test_the_id_of_anothers_account_is_taken_and_that_is_all_one_learns(guarded, senders):
@@ -232,20 +254,26 @@ def test_a_granted_account_is_as_good_as_ones_own(guarded, senders):
     assert len(events_of(ungranted)) == 2
 
 
-def test_a_refusal_by_a_rule_is_a_verdict_for_those_who_may_see_the_account(guarded, senders):
-    """What access refuses leaves no trace, so the same key counts once the account is within reach."""
+def test_a_first_attempt_that_comes_late_is_refused_too_though_the_account_is_within_reach_by_then(guarded, senders):
+    """Its retry was told that there is no such account, which was granted, or opened by the client, only afterwards."""
     me = sender("client")
-    theirs = open_account(guarded, headers=bearer(senders["other"].token))
-    key = {"Idempotency-Key": f"key-{theirs}"}
-    problem(withdraw(guarded, theirs, headers=bearer(me.token) | key), status=404, code="account_not_found")
+    theirs = open_account(guarded, balance=1000, headers=bearer(senders["other"].token))
+    mine = f"acc-{uuid4()}"
+    keys = {account_id: {"Idempotency-Key": f"key-{account_id}"} for account_id in (theirs, mine)}
+    for account_id, key in keys.items():
+        retry = withdraw(guarded, account_id, headers=bearer(me.token) | key)
+        problem(retry, status=404, code="account_not_found")
     AccountGrant.objects.create(client_id=me.pk, account_id=theirs)
     granted = bearer(issue_token(get_user_model().objects.get(pk=me.pk).username))
-    refused = withdraw(guarded, theirs, headers=granted | key)
-    problem(refused, status=422, code="insufficient_funds")
-    assert "Idempotent-Replayed" not in refused.headers
-    again = withdraw(guarded, theirs, headers=granted | key)
-    problem(again, status=422, code="insufficient_funds")
-    assert again.headers["Idempotent-Replayed"] == "true"
+    opening = {"accountId": mine, "ownerId": "user-1", "currency": "USD", "commandId": f"open-{mine}"}
+    assert guarded.post("/api/accounts", json=opening, headers=granted).status_code == 201
+    assert deposit(guarded, mine, headers=granted).status_code == 201
+    for account_id, key in keys.items():
+        late = withdraw(guarded, account_id, headers=granted | key)
+        problem(late, status=404, code="account_not_found")
+        assert late.headers["Idempotent-Replayed"] == "true"
+        assert [event.event_type for event in events_of(account_id)] == ["AccountCreated", "MoneyDeposited"]
+        assert withdraw(guarded, account_id, headers=granted).status_code == 201  # a new key is a new command
 
 
 def test_the_audit_names_the_principal_whatever_the_request_says(guarded, senders):

@@ -124,12 +124,17 @@ def test_an_account_cannot_send_to_itself(api):
     assert len(events_of(account_id)) == 2
 
 
-def test_an_unknown_source_is_404_and_leaves_nothing(api):
+def test_an_unknown_source_is_404_and_no_transfer_and_its_key_is_used_up(api):
     destination, key, transfer_id = open_account(api), str(uuid4()), f"trf-{uuid4()}"
-    response = transfer(api, f"acc-{uuid4()}", destination, commandId=key, transferId=transfer_id)
-    problem(response, status=404, code="account_not_found")
+    unknown = f"acc-{uuid4()}"
+    for replayed in (None, "true"):
+        response = transfer(api, unknown, destination, commandId=key, transferId=transfer_id)
+        assert problem(response, status=404, code="account_not_found")["accountId"] == unknown
+        assert response.headers.get("Idempotent-Replayed") == replayed
     assert event_store().read_stream(transfer_stream_id(transfer_id), limit=1) == []
-    problem(api.get(f"/api/commands/{key}"), status=404, code="not_found")
+    problem(api.get(f"/api/transfers/{transfer_id}"), status=404, code="transfer_not_found")
+    told = api.get(f"/api/commands/{key}").json()
+    assert (told["status"], told["httpStatus"], told["problem"]["code"]) == ("refused", 404, "account_not_found")
 
 
 def test_every_other_refusal_is_a_failed_transfer_and_uses_up_its_key(api):

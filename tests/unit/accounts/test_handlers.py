@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from accounts.domain.access import AccountReach
 from accounts.domain.account import Account
-from accounts.domain.exceptions import AccountReserved, ImpossibleEvent
+from accounts.domain.exceptions import ImpossibleEvent
 from accounts.handlers import (
     close_account,
     create_account,
@@ -29,7 +30,16 @@ from tests.factories import (
     UnfreezeAccountFactory,
     WithdrawMoneyFactory,
 )
-from tests.keyed_account_commands import OPEN, KeyedAccountCommands, PrecedenceOfAnswers, opened_with
+from tests.keyed_account_commands import (
+    OPEN,
+    KeyedAccountCommands,
+    PrecedenceOfAnswers,
+    assert_replayed,
+    assert_stands_at,
+    at_version,
+    keyed,
+    opened_with,
+)
 from tests.unit.accounts.given_when_then import ACCOUNT_ID, deposited, frozen, given, opened
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -184,7 +194,53 @@ def test_an_impossible_history_stops_every_command(store: EventStore):
     ],
 )
 def test_the_banks_own_accounts_are_nobody_elses(store: EventStore, handle, factory):
-    with pytest.raises(AccountReserved) as refusal:
-        handle(command=factory.build(account_id="suspense:USD"), context=OPEN)
-    assert refusal.value.fields == {"accountId": "suspense:USD"}
+    command = factory.build(account_id="suspense:USD")
+    for context in (OPEN, at_version("suspense:USD", 7)):
+        refused = handle(command=command, context=context)
+        assert refused.result == {"code": "account_reserved", "fields": {"accountId": "suspense:USD"}}
     assert store.read_stream(account_stream_id("suspense:USD"), limit=1) == []
+
+
+STRANGER = AccountReach(client_id="stranger")
+
+
+def test_what_is_beyond_reach_is_refused_for_good_whether_it_is_there_or_not():
+    """Also at a version that it has not: none of the answers, nor what is kept of them, tells one from the other."""
+    theirs, nobodys = opened_with(500), CreateAccountFactory.build()
+    kept = []
+    for account_id in (theirs, nobodys.account_id):
+        for version in (None, 0, 2):
+            context = keyed() if version is None else at_version(account_id, version, like=keyed())
+            command = WithdrawMoneyFactory.build(account_id=account_id, amount=100)
+            first = withdraw_money(command=command, context=context, reach=STRANGER)
+            assert (first.refused, first.last_position) == (True, None)
+            assert first.result == {"code": "account_not_found", "fields": {"accountId": account_id}}
+            kept.append((context, command))
+    create_account(command=nobodys, context=OPEN)
+    for context, command in kept:
+        late = withdraw_money(command=command, context=context)
+        assert (late.refused, late.replayed, late.result["code"]) == (True, True, "account_not_found")
+    assert_stands_at(theirs, version=2, balance=500)
+
+
+def test_who_was_told_that_an_id_is_taken_is_told_so_again():
+    taken = opened_with(0)
+    context = at_version(taken, 0, like=keyed())
+    command = CreateAccountFactory.build(account_id=taken, client_id="stranger")
+    first = create_account(command=command, context=context, reach=STRANGER)
+    assert first.result == {"code": "account_exists", "fields": {"accountId": taken}}
+    assert_replayed(first, create_account(command=command, context=context, reach=STRANGER))
+
+
+def test_a_refusal_for_want_of_reach_is_decided_again_if_the_account_was_opened_meanwhile(store, monkeypatch):
+    opening = CreateAccountFactory.build(client_id="stranger")
+    append = store.append
+
+    def open_first(commits):
+        monkeypatch.setattr(store, "append", append)
+        create_account(command=opening, context=OPEN)
+        return append(commits)
+
+    monkeypatch.setattr(store, "append", open_first)
+    command = DepositMoneyFactory.build(account_id=opening.account_id)
+    assert not deposit_money(command=command, context=keyed(), reach=STRANGER).refused

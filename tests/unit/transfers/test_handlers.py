@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.domain.account import AccountStatus
-from accounts.domain.exceptions import AccountNotFound, AccountReserved
+from accounts.domain.exceptions import AccountReserved
 from accounts.domain.money import MAX_AMOUNT
 from accounts.handlers import close_account, create_account, freeze_account
 from accounts.repository import account_stream_id, load_account
@@ -197,14 +198,23 @@ def test_a_source_that_refuses_is_a_failed_transfer(either_way, store, account, 
     assert transfer_id_of(outcome) not in legs_of(log(store))
 
 
-def test_an_unknown_source_records_nothing(either_way, store):
-    destination, before = opened_with(0), store.head_position()
-    context = keyed()
-    command = InitiateTransferFactory.build(destination_account_id=destination)
-    with pytest.raises(AccountNotFound):
-        initiate_transfer(command=command, context=context)
+@pytest.mark.parametrize("reach", [EVERY_ACCOUNT, AccountReach(client_id="app-7")], ids=["all", "own"])
+def test_an_unknown_source_is_no_transfer_and_a_late_first_attempt_is_none_either(either_way, store, reach):
+    opening, destination, context = CreateAccountFactory.build(client_id="app-7"), opened_with(0), keyed()
+    before = store.head_position()
+    command = InitiateTransferFactory.build(
+        source_account_id=opening.account_id, destination_account_id=destination, amount=5
+    )
+    for asked in (context, OPEN):
+        refused = initiate_transfer(command=command, context=asked, reach=reach)
+        assert refused.result == {"code": "account_not_found", "fields": {"accountId": opening.account_id}}
     assert store.head_position() == before
-    assert store.load([], command_key=context.key).command is None
+    create_account(command=opening, context=OPEN)
+    deposit(opening.account_id, 5)
+    late = initiate_transfer(command=command, context=context, reach=reach)
+    assert (late.refused, late.replayed, late.result) == (True, True, refused.result)
+    assert (balance(opening.account_id), balance(destination)) == (5, 0)
+    assert not initiate_transfer(command=command, context=keyed(), reach=reach).refused
 
 
 @pytest.mark.parametrize("ends", [("acc-1", "acc-1"), ("suspense:USD", "acc-1"), ("acc-1", "suspense:USD")])

@@ -26,7 +26,6 @@ from accounts.domain.commands import (
     UnfreezeAccount,
     WithdrawMoney,
 )
-from accounts.domain.exceptions import AccountNotFound
 from accounts.domain.money import MAX_AMOUNT
 from accounts.handlers import (
     close_account,
@@ -254,7 +253,7 @@ class Bank(RuleBasedStateMachine):
         self.the_books_balance()
 
     def deliver(self, way: str, command: InitiateTransfer, context: CommandContext, death: int | None) -> None:
-        with self.mortal(death), override_settings(TRANSFER_STEPS=way), suppress(AccountNotFound):
+        with self.mortal(death), override_settings(TRANSFER_STEPS=way):
             initiate_transfer(command=command, context=context)
 
     @contextmanager
