@@ -24,7 +24,7 @@ env.smart_cast = False
 BANK_EMBEDDED = env.bool("BANK_EMBEDDED", default=False)
 VAR_DIR = Path(env.str("BANK_VAR_DIR", default=str(BASE_DIR / "var")))
 BIND_HOST = env.str("BIND_HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=3000)
+PORT = env.whole("PORT", default=3000, at_least=1, at_most=65_535)
 DEBUG = env.bool("DEBUG", default=False)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -42,10 +42,12 @@ IN_MEMORY = EVENT_STORE_KIND == "in-memory"
 
 # The role that web and workers use, if it is not the one that owns the tables; `migrate` gives it its rights.
 DB_APP_ROLE = env.str("DB_APP_ROLE", default="")
-DB_CONNECT_TIMEOUT_SECONDS = env.int("DB_CONNECT_TIMEOUT_SECONDS", default=2)
-DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
-DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
-DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=30_000)
+DB_CONNECT_TIMEOUT_SECONDS = env.whole("DB_CONNECT_TIMEOUT_SECONDS", default=2, at_least=1, at_most=60)
+DB_LOCK_TIMEOUT_MS = env.whole("DB_LOCK_TIMEOUT_MS", default=2_000, at_least=1, at_most=3_600_000)
+DB_STATEMENT_TIMEOUT_MS = env.whole("DB_STATEMENT_TIMEOUT_MS", default=5_000, at_least=1, at_most=3_600_000)
+DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.whole(
+    "DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=30_000, at_least=1, at_most=86_400_000
+)
 
 
 def _database_at(address: str) -> dict[str, Any]:
@@ -140,14 +142,14 @@ if API_AUTH == "open" and not IS_FOR_THIS_MACHINE_ALONE:
 # Without a key, a client that got no answer cannot send its command again and be sure that it counts once.
 REQUIRE_IDEMPOTENCY_KEY = env.bool("REQUIRE_IDEMPOTENCY_KEY", default=API_AUTH == "token")
 
-TOKEN_TTL_HOURS = env.int("TOKEN_TTL_HOURS", default=2_160)
+TOKEN_TTL_HOURS = env.whole("TOKEN_TTL_HOURS", default=2_160, at_least=1, at_most=876_000)
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(hours=TOKEN_TTL_HOURS)}
-THROTTLE_REQUESTS_PER_MINUTE = env.int("THROTTLE_REQUESTS_PER_MINUTE", default=6_000)
+THROTTLE_REQUESTS_PER_MINUTE = env.whole("THROTTLE_REQUESTS_PER_MINUTE", default=6_000, at_least=1)
 
 # --- HTTPS and people -------------------------------------------------------------------------------------------------
 
 # How many proxies stand before the bank and may be believed about where a request comes from: the bank speaks HTTP.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", default=0, at_least=0, at_most=100)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 
 # Off for a bank on one machine, whose names are loopback: browsers would hold on to HTTPS for every local server.
@@ -174,8 +176,8 @@ CONTENT_SECURITY_POLICY = {
 }
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURE_LIMIT", default=5)
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCKOUT_MINUTES", default=15))
+AXES_FAILURE_LIMIT = env.whole("SIGN_IN_FAILURE_LIMIT", default=5, at_least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.whole("SIGN_IN_LOCKOUT_MINUTES", default=15, at_least=1, at_most=525_600))
 # Who guesses from one address locks nobody out at another.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
@@ -187,18 +189,18 @@ SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003", "axes.W002"]
 
 # --- the bank ---------------------------------------------------------------------------------------------------------
 
-SNAPSHOT_EVERY_EVENTS = env.int("SNAPSHOT_EVERY_EVENTS", default=100)
-EXECUTE_MAX_ATTEMPTS = env.int("EXECUTE_MAX_ATTEMPTS", default=100)
-REFUSALS_KEPT_DAYS = env.int("REFUSALS_KEPT_DAYS", default=90)
+SNAPSHOT_EVERY_EVENTS = env.whole("SNAPSHOT_EVERY_EVENTS", default=100, at_least=1)
+EXECUTE_MAX_ATTEMPTS = env.whole("EXECUTE_MAX_ATTEMPTS", default=100, at_least=1)
+REFUSALS_KEPT_DAYS = env.whole("REFUSALS_KEPT_DAYS", default=90, at_least=1, at_most=36_500)
 
 # `apart` debits in one commit and credits in another, as must be where one side is out of reach.
 TRANSFER_STEPS = env.str("TRANSFER_STEPS", default="together")
 if TRANSFER_STEPS not in ("together", "apart"):
     raise ImproperlyConfigured(f"TRANSFER_STEPS is {TRANSFER_STEPS!r}; it must be together or apart")
-TRANSFER_RESUME_SECONDS = env.float("TRANSFER_RESUME_SECONDS", default=5.0)
-TRANSFER_MAX_ATTEMPTS = env.int("TRANSFER_MAX_ATTEMPTS", default=10)
-TRANSFER_TICK_SECONDS = env.float("TRANSFER_TICK_SECONDS", default=2.0)
-TRANSFER_SLICE_SECONDS = env.float("TRANSFER_SLICE_SECONDS", default=5.0)
+TRANSFER_RESUME_SECONDS = env.number("TRANSFER_RESUME_SECONDS", default=5.0, at_least=0, at_most=86_400)
+TRANSFER_MAX_ATTEMPTS = env.whole("TRANSFER_MAX_ATTEMPTS", default=10, at_least=1)
+TRANSFER_TICK_SECONDS = env.number("TRANSFER_TICK_SECONDS", default=2.0, at_least=0.1, at_most=3_600)
+TRANSFER_SLICE_SECONDS = env.number("TRANSFER_SLICE_SECONDS", default=5.0, at_least=0.1, at_most=3_600)
 
 
 def _currencies_extra() -> dict[str, int]:
@@ -213,15 +215,15 @@ def _currencies_extra() -> dict[str, int]:
 
 
 CURRENCIES_EXTRA = _currencies_extra()
-MAX_REQUEST_BYTES = env.int("MAX_REQUEST_BYTES", default=1_048_576)
+MAX_REQUEST_BYTES = env.whole("MAX_REQUEST_BYTES", default=1_048_576, at_least=1_024, at_most=1_073_741_824)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
 
 # --- projections and Celery -------------------------------------------------------------------------------------------
 
-PROJECTION_BATCH_EVENTS = env.int("PROJECTION_BATCH_EVENTS", default=1_000)
-PROJECTION_SLICE_SECONDS = env.float("PROJECTION_SLICE_SECONDS", default=5.0)
-PROJECTION_TICK_SECONDS = env.float("PROJECTION_TICK_SECONDS", default=1.0)
-PROJECTION_IDLE_SECONDS = env.float("PROJECTION_IDLE_SECONDS", default=0.1)
+PROJECTION_BATCH_EVENTS = env.whole("PROJECTION_BATCH_EVENTS", default=1_000, at_least=1, at_most=100_000)
+PROJECTION_SLICE_SECONDS = env.number("PROJECTION_SLICE_SECONDS", default=5.0, at_least=0.1, at_most=3_600)
+PROJECTION_TICK_SECONDS = env.number("PROJECTION_TICK_SECONDS", default=1.0, at_least=0.1, at_most=3_600)
+PROJECTION_IDLE_SECONDS = env.number("PROJECTION_IDLE_SECONDS", default=0.1, at_least=0.001, at_most=60)
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 if not REDIS_URL.startswith(("redis://", "rediss://")):
@@ -261,11 +263,14 @@ CELERY_TIMEZONE = "UTC"
 # --- how it is watched ------------------------------------------------------------------------------------------------
 
 # When /health/ready says that a projection is too far behind, or that nobody advances it.
-READY_MAX_LAG_EVENTS = env.int("READY_MAX_LAG_EVENTS", default=10_000)
-READY_MAX_AGE_SECONDS = env.float("READY_MAX_AGE_SECONDS", default=30.0)
+READY_MAX_LAG_EVENTS = env.whole("READY_MAX_LAG_EVENTS", default=10_000, at_least=0)
+READY_MAX_AGE_SECONDS = env.number("READY_MAX_AGE_SECONDS", default=30.0, at_least=0.1)
 # Where all processes that answer one /metrics count: an in-memory bank beside its own database, apart from all others.
 _metrics_parent = Path(DATABASES["default"]["NAME"]).parent if IN_MEMORY else VAR_DIR
-METRICS_DIR = Path(env.str("PROMETHEUS_MULTIPROC_DIR", default=str(_metrics_parent / "metrics")))
+METRICS_DIR = Path(env.str("METRICS_DIR", default="") or _metrics_parent / "metrics")
+# The library's own names for it: found there, every process would write files, also those that nobody asks.
+for _name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+    env.ENVIRON.pop(_name, None)
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,21 @@ class StrictEnv(Env):  # type: ignore[misc]  # environ has no types
         except ValueError:
             raise ImproperlyConfigured(f"{var} is {text!r}; it must be {KINDS[cast]}") from None
 
+    def whole(self, var: str, *, default: int, at_least: int, at_most: int | None = None) -> Any:
+        """Return the whole number that `var` is, if it is in bounds. Raises ImproperlyConfigured with its name."""
+        return self._bounded(var, int, default, at_least, at_most)
+
+    def number(self, var: str, *, default: float, at_least: float, at_most: float | None = None) -> Any:
+        """Return the number that `var` is, if it is in bounds. Raises ImproperlyConfigured with its name."""
+        return self._bounded(var, float, default, at_least, at_most)
+
+    def _bounded(self, var: str, kind: Any, default: Any, at_least: Any, at_most: Any) -> Any:
+        found = self.get_value(var, cast=kind, default=default)
+        if found < at_least or (at_most is not None and found > at_most):
+            bounds = f"{at_least} or more" if at_most is None else f"from {at_least} to {at_most}"
+            raise ImproperlyConfigured(f"{var} is {found}; it must be {KINDS[kind]}, {bounds}")
+        return found
+
 
 def _flag(text: str) -> bool:
     if text.lower() in Env.BOOLEAN_TRUE_STRINGS:

@@ -11,7 +11,7 @@ NOT_THE_DEFAULT = {
     "REQUIRE_IDEMPOTENCY_KEY": "follows API_AUTH",
     "HTTPS_ONLY": "follows ALLOWED_HOSTS",
     "BANK_VAR_DIR": "in the project's directory, wherever that is",
-    "PROMETHEUS_MULTIPROC_DIR": "in BANK_VAR_DIR",
+    "METRICS_DIR": "in BANK_VAR_DIR",
     "POSTGRES_HOST": "an address must be named; localhost is for who names another part of it",
 }
 
@@ -43,7 +43,7 @@ def defaults_written_out() -> dict[str, str]:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="env")),
                 args=[ast.Constant(value=str() as name)],
-                keywords=[ast.keyword(arg="default", value=ast.Constant() | ast.List() as value)],
+                keywords=[ast.keyword(arg="default", value=ast.Constant() | ast.List() as value), *_],
             ) if name not in NOT_THE_DEFAULT:
                 defaults[name] = in_words(ast.literal_eval(value))
     return defaults

@@ -1,7 +1,8 @@
 """With which environment the bank refuses to start, and what it makes of the others."""
 
+import re
 import runpy
-import secrets
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from environ import Env
 
 from tests.own_bank import PROJECT_DIR, environment, manage
 
-STRONG = secrets.token_urlsafe(48)
+# Nobody's: written out, as the names of the tests must be the same in every process that runs them.
+STRONG = "x9Qv-3LmT_7bZkR2wYcN8hJ5sDfG1pAeU6oViX4tCqBnMrWzKyEj0aHgFdSl"
 LOOPBACK = ["localhost", "127.0.0.1", "::1", "[::1]"]
 ELSEWHERE = [
     "0.0.0.0",  # noqa: S104
@@ -122,6 +124,86 @@ class TestHttps:
     def test_proxies_are_believed_if_there_are_any(self, settings_of):
         assert settings_of()["SECURE_PROXY_SSL_HEADER"] is None
         assert settings_of(TRUSTED_PROXIES="1")["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+LEAST = {
+    "PORT": 1,
+    "DB_CONNECT_TIMEOUT_SECONDS": 1,
+    "DB_LOCK_TIMEOUT_MS": 1,
+    "DB_STATEMENT_TIMEOUT_MS": 1,
+    "DB_IDLE_IN_TRANSACTION_TIMEOUT_MS": 1,
+    "TOKEN_TTL_HOURS": 1,
+    "THROTTLE_REQUESTS_PER_MINUTE": 1,
+    "TRUSTED_PROXIES": 0,
+    "SIGN_IN_FAILURE_LIMIT": 1,
+    "SIGN_IN_LOCKOUT_MINUTES": 1,
+    "SNAPSHOT_EVERY_EVENTS": 1,
+    "EXECUTE_MAX_ATTEMPTS": 1,
+    "REFUSALS_KEPT_DAYS": 1,
+    "TRANSFER_RESUME_SECONDS": 0,
+    "TRANSFER_MAX_ATTEMPTS": 1,
+    "TRANSFER_TICK_SECONDS": 0.1,
+    "TRANSFER_SLICE_SECONDS": 0.1,
+    "MAX_REQUEST_BYTES": 1024,
+    "PROJECTION_BATCH_EVENTS": 1,
+    "PROJECTION_SLICE_SECONDS": 0.1,
+    "PROJECTION_TICK_SECONDS": 0.1,
+    "PROJECTION_IDLE_SECONDS": 0.001,
+    "READY_MAX_LAG_EVENTS": 0,
+    "READY_MAX_AGE_SECONDS": 0.1,
+}
+MOST = {
+    "PORT": 65_535,
+    "DB_CONNECT_TIMEOUT_SECONDS": 60,
+    "TOKEN_TTL_HOURS": 876_000,
+    "TRUSTED_PROXIES": 100,
+    "REFUSALS_KEPT_DAYS": 36_500,
+    "MAX_REQUEST_BYTES": 2**30,
+}
+
+
+class TestNumbers:
+    """A number that makes no sense is told by its name before anything runs with it."""
+
+    def test_every_number_is_here(self):
+        text = (PROJECT_DIR / "bank/settings.py").read_text()
+        assert set(re.findall(r'env\.(?:whole|number)\(\s*"([A-Z_]+)"', text)) == LEAST.keys()
+        assert not re.search(r"env\.(int|float)\(", text)
+
+    def test_at_their_bounds_it_starts(self, settings_of):
+        for bounds in (LEAST, MOST):
+            settings_of(**{name: str(bound) for name, bound in bounds.items()})
+
+    @pytest.mark.parametrize("name", LEAST)
+    def test_below_it_does_not(self, settings_of, name):
+        for value in (LEAST[name] - 1, LEAST[name] - 0.0001 if isinstance(LEAST[name], float) else -1):
+            with pytest.raises(ImproperlyConfigured, match=rf"^{name} is {float(value):g}\b.*; it must be a .*\d"):
+                settings_of(**{name: str(value)})
+
+    @pytest.mark.parametrize("name", MOST)
+    def test_above_it_does_not(self, settings_of, name):
+        with pytest.raises(ImproperlyConfigured, match=rf"^{name} is \d+; .* to {MOST[name]}$"):
+            settings_of(**{name: str(MOST[name] + 1)})
+
+
+class TestMetricsDir:
+    """Only web servers and workers count in files, and the bank's own variable says where."""
+
+    def test_an_empty_one_counts_as_not_set(self, settings_of, tmp_path):
+        assert settings_of()["METRICS_DIR"] == settings_of(METRICS_DIR="")["METRICS_DIR"] == tmp_path / "metrics"
+        assert settings_of(METRICS_DIR="/srv/metrics")["METRICS_DIR"] == Path("/srv/metrics")
+
+    def test_no_command_writes_files_whatever_the_library_finds_in_the_environment(self, tmp_path):
+        names = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir", "METRICS_DIR")
+        variables = {name: str(tmp_path / name) for name in names}
+        for name in names:
+            (tmp_path / name).mkdir()
+        counted = manage(
+            *("shell", "-v0", "-c", "from eventstore.metrics import APPENDS; APPENDS.inc()"),
+            env=environment(EVENT_STORE_KIND="in-memory", BANK_VAR_DIR=str(tmp_path), **variables),
+        )
+        assert (counted.returncode, counted.stderr) == (0, "")
+        assert [list((tmp_path / name).iterdir()) for name in names] == [[], [], []]
 
 
 def test_the_checks_of_a_deployment_find_nothing(tmp_path):
