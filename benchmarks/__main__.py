@@ -1,0 +1,63 @@
+"""`make bench`: measures the fixed set on a bank of its own, prints the table, and keeps it in benchmarks/results/."""
+
+import argparse
+import os
+from collections.abc import Iterator
+
+from benchmarks.rows import Row, keep, now, report
+from benchmarks.throw_away_bank import throw_away_bank
+
+SECTIONS = ("http",)
+
+
+def main() -> None:
+    """Measure what the command line asks for; every figure of a document comes from one run on one machine."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", default=list(SECTIONS), metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long one load lasts")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each load takes its turn")
+    parser.add_argument("--server", default="granian", choices=["granian", "gunicorn"])
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=8)
+    options = parser.parse_args()
+    from benchmarks.served_bank import ENVIRONMENT
+
+    os.environ |= ENVIRONMENT
+    began = now()
+    with throw_away_bank():
+        rows = []
+        for row in _measured(options):
+            print(" | ".join(row.cells()), flush=True)
+            rows.append(row)
+        versions = _versions()
+    quick = options.seconds < 8 or options.rounds < 3 or tuple(options.sections) != SECTIONS
+    document = report(rows=rows, versions=versions, began=began, quick=quick)
+    print(keep(document=document, began=began, as_latest=not quick))
+
+
+def _measured(options: argparse.Namespace) -> Iterator[Row]:
+    from benchmarks import http_rows
+    from benchmarks.served_bank import Server
+
+    server = Server(kind=options.server, processes=options.processes, threads=options.threads)
+    if "http" in options.sections:
+        with http_rows.scene(server=server, seconds=options.seconds, rounds=options.rounds) as scene:
+            yield from http_rows.rows(scene=scene)
+
+
+def _versions() -> list[str]:
+    from importlib.metadata import version
+
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')"
+        )
+        postgres, fsync, synchronous_commit = cursor.fetchone()
+    packages = [f"{name} {version(name)}" for name in ("django", "djangorestframework", "psycopg", "granian")]
+    return [f"PostgreSQL {postgres} with fsync {fsync} and synchronous_commit {synchronous_commit}", *packages]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Load over HTTP: one run of wrk, and what came of it."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("load.lua")
+
+
+class NoLoadGenerator(Exception):
+    """wrk is not installed."""
+
+    def __str__(self) -> str:
+        return "the rows over HTTP need wrk, which is not installed: `apt-get install wrk`, or `brew install wrk`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What wrk saw: all `requests` were answered, `refused` of them with 400 or above; `broken` ones never were."""
+
+    requests: int
+    refused: int
+    broken: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def per_second(self) -> float:
+        """How many requests a second were answered."""
+        return self.requests / self.seconds
+
+
+def offer(*, url: str, kind: str, connections: int, seconds: float, token: str, prefix: str, accounts: int) -> Load:
+    """Send requests of one `kind` (of load.lua) over so many connections; return what came of them.
+
+    Each connection sends its next request when it has the last one's answer. Raises NoLoadGenerator, and
+    AssertionError if a request was refused or got no answer: figures of a bank that fails mean nothing.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise NoLoadGenerator
+    shape = ("-t", "1", "-c", str(connections), "-d", f"{seconds:.0f}s", "--timeout", "30s")
+    command = [wrk, *shape, "-s", str(SCRIPT), url, "--", kind, token, prefix, str(accounts)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
+    seen = json.loads(output.splitlines()[-1])
+    load = Load(
+        requests=seen["requests"],
+        refused=seen["refused"],
+        broken=seen["broken"] + seen["timeouts"],
+        seconds=seen["microseconds"] / 1e6,
+        p50_ms=seen["p50_us"] / 1e3,
+        p99_ms=seen["p99_us"] / 1e3,
+    )
+    if load.refused or load.broken or not load.requests:
+        raise AssertionError(f"{kind} over {connections} connections: {load}")
+    return load

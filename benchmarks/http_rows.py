@@ -1,0 +1,146 @@
+"""What the bank does a second over HTTP, each kind of request beside its reference, in turns."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from benchmarks.http_load import Load, offer
+from benchmarks.rows import Row
+from benchmarks.served_bank import ACCOUNTS, Server, issued_token, open_accounts, projecting, served
+
+SECTION = "Over HTTP"
+_runs = count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Both servers, ready; `seconds` is how long each load lasts, and `rounds` how often it takes its turn."""
+
+    bank: str
+    reference: str
+    token: str
+    seconds: float
+    rounds: int
+
+    def of_bank(self, kind: str, connections: int) -> Load:
+        """Offer one load to the bank, and check that exactly what it answered for is in the log."""
+        prefix = f"{uuid4()}-{next(_runs)}"
+        load = offer(
+            url=self.bank,
+            kind=kind,
+            connections=connections,
+            seconds=self.seconds,
+            token=self.token,
+            prefix=prefix,
+            accounts=ACCOUNTS,
+        )
+        _require_all_in_the_log(prefix, kind, load, connections)
+        return load
+
+    def of_reference(self, kind: str, connections: int) -> Load:
+        """Offer the same load to the reference."""
+        return offer(
+            url=self.reference,
+            kind=kind,
+            connections=connections,
+            seconds=self.seconds,
+            token="",
+            prefix="reference",
+            accounts=ACCOUNTS,
+        )
+
+
+@contextmanager
+def scene(*, server: Server, seconds: float, rounds: int) -> Iterator[Scene]:
+    """Serve a bank with accounts, its projections advancing, and the reference on the same log."""
+    open_accounts()
+    with TemporaryDirectory(prefix="bank-bench-logs-") as directory, ExitStack() as stack:
+        logs = Path(directory)
+        stack.enter_context(projecting(log=logs / "worker.log"))
+        bank = stack.enter_context(served(application="bank.wsgi:application", server=server, log=logs / "web.log"))
+        reference = stack.enter_context(
+            served(application="benchmarks.reference_wsgi:application", server=server, log=logs / "reference.log")
+        )
+        yield Scene(bank=bank, reference=reference, token=issued_token(), seconds=seconds, rounds=rounds)
+
+
+def rows(*, scene: Scene) -> Iterator[Row]:
+    """Measure deposits beside the reference, then what else clients ask for."""
+    for connections in (1, 16, 64):
+        yield from _beside_reference(scene, connections)
+    spread = next(_each(scene, [("hot_deposits", 16, "deposits to one hot account"), ("deposits", 16, "")]))
+    yield spread
+    others = [
+        ("transfers", 16, "transfers between 2,000 accounts"),
+        ("balances", 16, "GET balance"),
+        ("accounts", 16, "GET account"),
+        ("histories", 16, "GET history, 100 lines"),
+        ("mixed", 16, "5 balances, 3 deposits, 1 withdrawal, 1 transfer"),
+    ]
+    for kind, connections, what in others:
+        yield _row(what, connections, [scene.of_bank(kind, connections) for _ in range(scene.rounds)])
+
+
+def _beside_reference(scene: Scene, connections: int) -> Iterator[Row]:
+    deposits, references = [], []
+    for _ in range(scene.rounds):
+        references.append(scene.of_reference("deposits", connections))
+        deposits.append(scene.of_bank("deposits", connections))
+    reference = _row("the reference: a bare view with one shared append", connections, references)
+    yield reference
+    yield _compared(
+        _row("deposits over 2,000 accounts", connections, deposits), reference, "the reference", deposits, references
+    )
+
+
+def _each(scene: Scene, kinds: Sequence[tuple[str, int, str]]) -> Iterator[Row]:
+    [(kind, connections, what), (other, other_connections, _)] = kinds
+    loads, others = [], []
+    for _ in range(scene.rounds):
+        others.append(scene.of_bank(other, other_connections))
+        loads.append(scene.of_bank(kind, connections))
+    row = _row(what, connections, loads)
+    yield _compared(row, _row("", other_connections, others), "deposits over 2,000", loads, others)
+
+
+def _compared(row: Row, other: Row, ratio_to: str, loads: Sequence[Load], others: Sequence[Load]) -> Row:
+    """Return `row` with the median of its ratios round by round: what disturbs the machine disturbs both of a round."""
+    ratios = [load.per_second / beside.per_second for load, beside in zip(loads, others, strict=True)]
+    return replace(row, ratio=statistics.median(ratios), ratio_to=ratio_to)
+
+
+def _row(what: str, connections: int, loads: Sequence[Load]) -> Row:
+    return Row(
+        section=SECTION,
+        what=what,
+        load=f"{connections} connection{'s' if connections > 1 else ''}",
+        per_second=statistics.median(load.per_second for load in loads),
+        p50_ms=statistics.median(load.p50_ms for load in loads),
+        p99_ms=statistics.median(load.p99_ms for load in loads),
+    )
+
+
+def _require_all_in_the_log(prefix: str, kind: str, load: Load, connections: int) -> None:
+    """Raise AssertionError unless each command answered with 2xx is in the log, once.
+
+    wrk counts answers that it saw. At its end it leaves as many requests as there are connections: they may be done
+    too, and nobody waits for their answers.
+    """
+    from django.db import connection
+
+    if not kind.endswith("deposits"):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE refused), count(DISTINCT key), sum(last_position - first_position)"
+            " FROM commands WHERE key LIKE %s",
+            [f"{prefix}-%"],
+        )
+        commands, refused, keys, more_events = cursor.fetchone()
+    if not load.requests <= commands <= load.requests + connections or refused or keys != commands or more_events:
+        raise AssertionError(f"{load.requests} answers, but the log has {commands} commands, {refused} of them refused")

@@ -1,0 +1,76 @@
+-- One kind of request, again and again: wrk … -s load.lua URL -- KIND TOKEN PREFIX ACCOUNTS
+-- Every command has a key of its own that begins with PREFIX. The last line of the output is one JSON object.
+
+local threads = 0
+
+function setup(thread)
+   threads = threads + 1
+   thread:set("number", threads)
+end
+
+local function account()
+   return string.format("bench-%d", math.random(accounts))
+end
+
+local function command(path, content)
+   sent = sent + 1
+   headers["Idempotency-Key"] = string.format("%s-%d-%d", prefix, number, sent)
+   return wrk.format("POST", path, headers, content)
+end
+
+local function movement(id, kind)
+   local content = '{"amount":1,"currency":"USD","transactionId":"%s-%d-%d"}'
+   return command("/api/accounts/" .. id .. kind, string.format(content, prefix, number, sent))
+end
+
+local kinds = {}
+
+function kinds.deposits() return movement(account(), "/deposits") end
+function kinds.hot_deposits() return movement("bench-hot", "/deposits") end
+function kinds.withdrawals() return movement(account(), "/withdrawals") end
+function kinds.balances() return wrk.format("GET", "/api/accounts/" .. account() .. "/balance", reading) end
+function kinds.accounts() return wrk.format("GET", "/api/accounts/" .. account(), reading) end
+function kinds.bare() return wrk.format("GET", "/bare", reading) end
+
+function kinds.histories()
+   return wrk.format("GET", string.format("/api/accounts/bench-%d/history", math.random(20)), reading)
+end
+
+function kinds.transfers()
+   local content = '{"sourceAccountId":"%s","destinationAccountId":"%s","amount":1,"currency":"USD"}'
+   local source = math.random(accounts)
+   local destination = (source + math.random(accounts - 1) - 1) % accounts + 1
+   return command("/api/transfers", string.format(content, "bench-" .. source, "bench-" .. destination))
+end
+
+function kinds.mixed()
+   local dice = math.random(10)
+   if dice <= 5 then return kinds.balances() end
+   if dice <= 8 then return kinds.deposits() end
+   if dice == 9 then return kinds.withdrawals() end
+   return kinds.transfers()
+end
+
+function init(arguments)
+   kind, token, prefix, accounts = arguments[1], arguments[2], arguments[3], tonumber(arguments[4])
+   math.randomseed(number)
+   sent = 0
+   headers = { ["Content-Type"] = "application/json" }
+   reading = {}
+   if token ~= "" then
+      headers["Authorization"] = "Bearer " .. token
+      reading["Authorization"] = headers["Authorization"]
+   end
+   request = kinds[kind]
+end
+
+function request() return "" end
+
+function done(summary, latency, requests)
+   local broken = summary.errors.connect + summary.errors.read + summary.errors.write
+   local result = '{"requests":%d,"microseconds":%d,"refused":%d,"broken":%d,"timeouts":%d,"p50_us":%d,"p99_us":%d}\n'
+   io.write(string.format(
+      result, summary.requests, summary.duration, summary.errors.status, broken, summary.errors.timeout,
+      latency:percentile(50), latency:percentile(99)
+   ))
+end

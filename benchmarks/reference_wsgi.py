@@ -1,0 +1,9 @@
+"""The WSGI application of the reference, for the same web server as the bank's."""
+
+import os
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.reference_settings"
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402  # reads the setting above
+
+application = get_wsgi_application()
