@@ -30,6 +30,7 @@ from transfers.domain.transfer import Transfer, TransferState
 from transfers.repository import transfer_stream_id
 
 MAX_DELAY = timedelta(hours=1)
+MAX_DOUBLINGS = 20
 
 
 def verdict(*, transfer: Transfer, version: int) -> tuple[JsonObject, bool]:
@@ -96,7 +97,9 @@ def decide_resumption(states: States, command: ResumeTransfer, now: datetime, ne
         return Decision(result={"resumed": False})
     if transfer.attempts >= settings.TRANSFER_MAX_ATTEMPTS:
         return _given_up(stored, command.transfer_id, "the last attempt did not come to an end", new_id)
-    delay = min(timedelta(seconds=settings.TRANSFER_RESUME_SECONDS * 2**transfer.attempts), MAX_DELAY)
+    # After so many doublings it is the longest delay anyway, and a few more pass what a timedelta holds.
+    doublings = min(transfer.attempts, MAX_DOUBLINGS)
+    delay = min(timedelta(seconds=settings.TRANSFER_RESUME_SECONDS * 2**doublings), MAX_DELAY)
     resumed = TransferResumed(
         transfer_id=command.transfer_id,
         attempt=transfer.attempts + 1,
@@ -106,7 +109,7 @@ def decide_resumption(states: States, command: ResumeTransfer, now: datetime, ne
 
 
 def decide_to_give_up(states: States, command: GiveUpTransfer, now: datetime, new_id: NewId) -> Decision:
-    """Leave a transfer to the operators, if its attempts are used up and it is still in flight; by its progress alone."""
+    """Leave a transfer to the operators, if its attempts are used up and it is in flight; by its progress alone."""
     stored = states[transfer_stream_id(command.transfer_id)]
     transfer: Transfer = stored.state
     if transfer.state is not TransferState.PENDING or transfer.attempts < settings.TRANSFER_MAX_ATTEMPTS:
@@ -115,12 +118,14 @@ def decide_to_give_up(states: States, command: GiveUpTransfer, now: datetime, ne
 
 
 def decide_retry(states: States, command: RetryTransfer, now: datetime, new_id: NewId) -> Decision:
-    """Make a stuck transfer due again."""
+    """Make a stuck transfer due again; by its progress alone."""
     stored = states[transfer_stream_id(command.transfer_id)]
     try:
-        return _decided(stored, Step(transfer=stored.state.retry(command, now=now)), new_id)
+        retried = stored.state.retry(command, now=now)
     except TransferError as refusal:
         return refused(refusal)
+    result = {"status": "accepted", "transferId": command.transfer_id, "state": TransferState.PENDING.value}
+    return Decision(events={stored.stream_id: _drafts(retried, new_id)}, result=result)
 
 
 def decide_release(states: States, command: ReleaseSuspense, now: datetime, new_id: NewId) -> Decision:

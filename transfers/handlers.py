@@ -13,7 +13,7 @@ from accounts.domain.exceptions import AccountNotFound
 from accounts.domain.own_accounts import suspense_account_id
 from accounts.repository import account_stream, account_stream_id
 from eventstore.execution import States, execute
-from eventstore.records import CommandContext, CommandKey, Decision, JsonObject, Outcome
+from eventstore.records import CommandContext, CommandKey, Decision, Outcome
 from eventstore.store import event_store
 from transfers.decisions import (
     decide_initiation,

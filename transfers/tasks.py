@@ -2,13 +2,14 @@
 
 import logging
 import time
+from threading import Event
 
 from celery import shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from eventstore.exceptions import StoreUnavailable
-from transfers.handlers import resume_transfer
+from transfers.handlers import take_up_transfer
 from transfers.in_flight import due_transfers
 
 logger = logging.getLogger(__name__)
@@ -32,16 +33,25 @@ def resume_stopped_transfers() -> None:
 def resume_due(*, slice_seconds: float) -> None:
     """Take up the transfers that are due now, one after another, until the slice is over.
 
-    One that cannot even be looked at is logged and keeps none of the others waiting. Raises StoreUnavailable and the
-    database's errors while that is away.
+    One that cannot be taken up is logged and keeps none of the others waiting: neither in this slice, nor in the next,
+    for it is not due again before others. Raises StoreUnavailable and the database's errors while that is away.
     """
     slice_end = time.monotonic() + slice_seconds
     for transfer_id in due_transfers(limit=BATCH_TRANSFERS):
         if time.monotonic() > slice_end:
             return
         try:
-            resume_transfer(transfer_id=transfer_id)
+            take_up_transfer(transfer_id=transfer_id)
         except DATABASE_IS_AWAY:
             raise
         except Exception:
-            logger.exception("transfer %s could not be looked at", transfer_id)
+            logger.exception("transfer %s could not be taken up", transfer_id)
+
+
+def resume_forever(*, stop: Event) -> None:
+    """Do without beat, in a thread: take up what has stopped, tick after tick, until `stop` is set."""
+    while not stop.wait(settings.TRANSFER_TICK_SECONDS):
+        try:
+            resume_stopped_transfers()
+        except Exception:
+            logger.exception("taking up stopped transfers was interrupted")

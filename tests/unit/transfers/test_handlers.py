@@ -383,10 +383,10 @@ class TestStoppedOnItsWay:
         assert store.head_position() == head
 
     @pytest.mark.parametrize(
-        ("attempt", "jitter", "seconds"), [(1, 0.0, 5), (2, 0.0, 10), (3, 1.0, 40), (20, 0.5, 5400)]
+        ("attempt", "jitter", "seconds"), [(1, 0.0, 5), (2, 0.0, 10), (3, 1.0, 40), (20, 0.5, 5400), (2000, 0, 3600)]
     )
     def test_the_wait_doubles_up_to_an_hour_and_jitter_spreads_it(self, settings, attempt, jitter, seconds):
-        settings.TRANSFER_RESUME_SECONDS, settings.TRANSFER_MAX_ATTEMPTS = 5, 50
+        settings.TRANSFER_RESUME_SECONDS, settings.TRANSFER_MAX_ATTEMPTS = 5, 5000
         asked = TransferInitiated(
             transfer_id="trf-1", source_account_id="acc-1", destination_account_id="acc-2", amount=1, currency="USD"
         )

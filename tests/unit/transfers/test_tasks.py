@@ -12,7 +12,7 @@ from transfers.domain.exceptions import ImpossibleTransferEvent
 
 @pytest.fixture
 def resumed(monkeypatch) -> list[str]:
-    """Let three transfers be due; what is resumed is listed, and the first of them cannot be looked at."""
+    """Let three transfers be due; what is resumed is listed, and the first of them cannot be taken up."""
     taken_up: list[str] = []
 
     def resume(*, transfer_id: str) -> None:
@@ -21,7 +21,7 @@ def resumed(monkeypatch) -> list[str]:
             raise ImpossibleTransferEvent(event=TransferCompleted(transfer_id=transfer_id), problem="it is NEW")
 
     monkeypatch.setattr(tasks, "due_transfers", lambda limit: ["trf-1", "trf-2", "trf-3"][:limit])
-    monkeypatch.setattr(tasks, "resume_transfer", resume)
+    monkeypatch.setattr(tasks, "take_up_transfer", resume)
     return taken_up
 
 
@@ -31,10 +31,10 @@ def test_beat_asks_for_the_task_and_each_message_expires_with_its_tick():
     assert entry["options"]["expires"] == entry["schedule"]
 
 
-def test_one_that_cannot_be_looked_at_keeps_none_of_the_others_waiting(resumed, caplog):
+def test_one_that_cannot_be_taken_up_keeps_none_of_the_others_waiting(resumed, caplog):
     tasks.resume_due(slice_seconds=60)
     assert resumed == ["trf-1", "trf-2", "trf-3"]
-    assert "trf-1 could not be looked at" in caplog.text
+    assert "trf-1 could not be taken up" in caplog.text
 
 
 def test_a_slice_that_is_over_begins_no_other_transfer(resumed):
