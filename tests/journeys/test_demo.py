@@ -176,7 +176,7 @@ def bank_children(bank: Demo) -> list[psutil.Process]:
 
 def test_a_second_one_on_the_same_data_is_refused_unless_in_memory_and_a_kill_leaves_nothing(env, var_dir):
     with demo(env) as bank:
-        second = start({**env, "PORT": "0"})
+        second = start({**env, "PORT": "1"})
         _, errors = second.communicate(timeout=30)
         assert second.returncode == 1
         assert "already running" in errors
