@@ -1,4 +1,4 @@
-"""Settings of the reference that HTTP rows are compared with: the bank's own, without a middleware and with one view."""
+"""Settings of the reference that HTTP rows are compared with: the bank's own, with no middleware and one view."""
 
 from bank.settings import *  # noqa: F403
 from bank.settings import env

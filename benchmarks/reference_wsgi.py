@@ -4,6 +4,6 @@ import os
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.reference_settings"
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402  # reads the setting above
+from django.core.wsgi import get_wsgi_application  # reads the setting above
 
 application = get_wsgi_application()

@@ -1,4 +1,4 @@
-"""A bank that is served over HTTP as in production, with accounts to send requests about, and the reference beside it."""
+"""A bank served over HTTP as in production, with accounts to send requests about, and the reference beside it."""
 
 import os
 import signal
