@@ -1,6 +1,7 @@
 """What the handlers make of transfers, on a log in memory, with steps together and apart."""
 
 from datetime import datetime, timedelta
+from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from accounts.domain.money import MAX_AMOUNT
 from accounts.handlers import close_account, create_account, freeze_account
 from accounts.repository import account_stream_id, load_account
 from eventstore.exceptions import StoreUnavailable
-from eventstore.records import StoredState
+from eventstore.records import Commit, StoredState
 from eventstore.store import EventStore
 from tests.factories import (
     NOON,
@@ -20,8 +21,11 @@ from tests.factories import (
     CreateAccountFactory,
     FreezeAccountFactory,
     InitiateTransferFactory,
+    NewEventFactory,
+    StreamAppendFactory,
 )
 from tests.keyed_account_commands import OPEN, assert_replayed, deposit, keyed, opened_with
+from tests.polling import wait_until
 from tests.transfer_books import books_of, fresh_id, legs_of, transfer, transfer_id_of
 from transfers.decisions import decide_resumption
 from transfers.domain.commands import ReleaseSuspense, ResumeTransfer, RetryTransfer
@@ -29,9 +33,9 @@ from transfers.domain.events import TransferInitiated
 from transfers.domain.exceptions import TransferNotFound
 from transfers.domain.transfer import Transfer, TransferState
 from transfers.handlers import initiate_transfer, release_suspense, resume_transfer, retry_transfer
-from transfers.in_flight import due_transfers, stuck_transfers
+from transfers.in_flight import InFlight, due_transfers, measure_in_flight, stuck_transfers
 from transfers.repository import load_transfer, transfer_stream_id
-from transfers.tasks import resume_due
+from transfers.tasks import resume_due, resume_forever
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -63,8 +67,7 @@ class Settlements:
         self._stopped = False
 
     def append(self, commits):
-        [commit] = commits
-        if self._stopped and commit.command and commit.command.key.scope == "saga":
+        if self._stopped and any(commit.command and commit.command.key.scope == "saga" for commit in commits):
             raise StoreUnavailable("stopped by the test")
         return self._append(commits)
 
@@ -335,8 +338,11 @@ class TestStoppedOnItsWay:
     def release(self, transfer_id: str, account_id: str) -> ReleaseSuspense:
         return ReleaseSuspense(transfer_id=transfer_id, account_id=account_id, reason="asked the owner")
 
-    def test_after_so_many_attempts_it_is_stuck_until_somebody_retries(self, settings, settlements, store):
-        settings.TRANSFER_MAX_ATTEMPTS = 3
+    @pytest.mark.parametrize("snapshot_every_events", [1, 100])
+    def test_after_so_many_attempts_it_is_stuck_until_somebody_retries(
+        self, settings, settlements, store, snapshot_every_events
+    ):
+        settings.TRANSFER_MAX_ATTEMPTS, settings.SNAPSHOT_EVERY_EVENTS = 3, snapshot_every_events
         source, destination = opened_with(1000), opened_with(0)
         settlements.stop()
         transfer_id = transfer_id_of(transfer(source, destination, 600))
@@ -412,6 +418,67 @@ class TestStoppedOnItsWay:
         initiated = store.read_stream(transfer_stream_id(transfer_id), limit=1)[0]
         credit = store.read_stream(account_stream_id(destination), limit=100)[-1]
         assert credit.metadata == {"actor": "saga", "correlationId": "c-1", "causationId": str(initiated.event_id)}
+
+
+class TestUnreadable:
+    """Transfers in flight whose history makes no sense to this release: they keep none waiting, and none is lost."""
+
+    pytestmark = pytest.mark.usefixtures("apart")
+
+    @pytest.fixture
+    def unreadable(self, store) -> list[str]:
+        """Begin more of them than one run looks at, all due before any other."""
+        said = [("TransferInitiated", {}), ("TransferDebited", {"resumeAt": NOON.isoformat()})]
+        events = [NewEventFactory.build(event_type=name, schema_version=99, data=data) for name, data in said]
+        transfer_ids = [fresh_id("trf") for _ in range(4)]
+        appends = [
+            StreamAppendFactory.build(stream_id=transfer_stream_id(one), events=tuple(events)) for one in transfer_ids
+        ]
+        store.append([Commit(streams=(append,)) for append in appends])
+        return transfer_ids
+
+    @pytest.fixture(autouse=True)
+    def small_batches(self, monkeypatch):
+        monkeypatch.setattr("transfers.tasks.BATCH_TRANSFERS", 3)
+
+    def test_others_are_resumed_all_the_same(self, settings, settlements, store, unreadable, caplog):
+        settlements.stop()
+        waiting = transfer_id_of(transfer(opened_with(1000), opened_with(0), 600))
+        settlements.go_on()
+        settings.TRANSFER_RESUME_SECONDS = 3600
+        for _ in range(2):
+            resume_due(slice_seconds=5)
+        assert load_transfer(waiting).state.state == "COMPLETED"
+        assert due_transfers(limit=100) == []
+        for transfer_id in unreadable:
+            assert types(store, transfer_stream_id(transfer_id))[2:] == ["TransferResumed"]
+            assert f"transfer {transfer_id} could not be resumed" in caplog.text
+
+    def test_they_end_up_with_the_operators_who_can_retry_them(self, settings, store, unreadable):
+        settings.TRANSFER_MAX_ATTEMPTS = 2
+        for _ in range(6):
+            resume_due(slice_seconds=5)
+        assert stuck_transfers() == sorted(unreadable)
+        assert measure_in_flight().stuck == 4
+        retry = RetryTransfer(transfer_id=unreadable[0], reason="this release can read it")
+        assert not retry_transfer(command=retry, context=OPEN).refused
+        assert due_transfers(limit=100) == unreadable[:1]
+
+
+def test_a_bank_of_one_process_resumes_in_a_thread(settings, apart, settlements, caplog):
+    settings.TRANSFER_TICK_SECONDS, settings.TRANSFER_MAX_ATTEMPTS, stop = 0.01, 10_000, Event()
+    settlements.stop()
+    transfer_id = transfer_id_of(transfer(opened_with(1000), opened_with(0), 600))
+    resuming = Thread(target=resume_forever, kwargs={"stop": stop})
+    resuming.start()
+    try:
+        wait_until(lambda: f"transfer {transfer_id} could not be resumed" in caplog.text)
+        settlements.go_on()
+        wait_until(lambda: load_transfer(transfer_id).state.state == "COMPLETED")
+    finally:
+        stop.set()
+        resuming.join()
+    assert measure_in_flight() == InFlight(transfers=0, stuck=0, oldest_age_seconds=0)
 
 
 def test_the_banks_own_account_cannot_be_paid_out_to_itself(apart, settlements):
