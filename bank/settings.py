@@ -1,6 +1,7 @@
 """Django settings: the only reader of the environment."""
 
 import logging
+import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from bank.embedded.environment import DATABASE_VARIABLES
 from bank.kept_secret import kept_secret
 from bank.logs import LINE_FORMATS
+from bank.loopback import LOOPBACK_HOSTS, hosts_to_listen_on
 from bank.strict_env import StrictEnv
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,12 +28,13 @@ VAR_DIR = Path(env.str("BANK_VAR_DIR", default=str(BASE_DIR / "var")))
 BIND_HOST = env.str("BIND_HOST", default="127.0.0.1")
 PORT = env.whole("PORT", default=3000, at_least=1, at_most=65_535)
 DEBUG = env.bool("DEBUG", default=False)
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-IS_FOR_THIS_MACHINE_ALONE = {BIND_HOST, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS
+# Where the server is told to listen; what it is told in other ways, LoopbackOnlyMiddleware sees in the requests.
+_LISTENS_ON = {BIND_HOST, env.ENVIRON.get("GRANIAN_HOST", BIND_HOST), *hosts_to_listen_on(command_line=sys.argv)}
+IS_FOR_THIS_MACHINE_ALONE = {*_LISTENS_ON, *ALLOWED_HOSTS} <= LOOPBACK_HOSTS
 if DEBUG and not IS_FOR_THIS_MACHINE_ALONE:
-    raise ImproperlyConfigured("DEBUG needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
+    raise ImproperlyConfigured("DEBUG needs BIND_HOST, the server's host and all of ALLOWED_HOSTS on loopback")
 
 EVENT_STORE_KIND = env.str("EVENT_STORE_KIND", default="postgres")
 if EVENT_STORE_KIND not in ("postgres", "in-memory"):
@@ -137,7 +140,7 @@ API_AUTH = env.str("API_AUTH", default="open" if BANK_EMBEDDED or IN_MEMORY else
 if API_AUTH not in ("open", "token"):
     raise ImproperlyConfigured(f"API_AUTH is {API_AUTH!r}; it must be open or token")
 if API_AUTH == "open" and not IS_FOR_THIS_MACHINE_ALONE:
-    raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST and every one of ALLOWED_HOSTS to be loopback")
+    raise ImproperlyConfigured("API_AUTH=open needs BIND_HOST, the server's host and all of ALLOWED_HOSTS on loopback")
 
 # Without a key, a client that got no answer cannot send its command again and be sure that it counts once.
 REQUIRE_IDEMPOTENCY_KEY = env.bool("REQUIRE_IDEMPOTENCY_KEY", default=API_AUTH == "token")
@@ -223,6 +226,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
 PROJECTION_BATCH_EVENTS = env.whole("PROJECTION_BATCH_EVENTS", default=1_000, at_least=1, at_most=100_000)
 PROJECTION_SLICE_SECONDS = env.number("PROJECTION_SLICE_SECONDS", default=5.0, at_least=0.1, at_most=3_600)
 PROJECTION_TICK_SECONDS = env.number("PROJECTION_TICK_SECONDS", default=1.0, at_least=0.1, at_most=3_600)
+PROJECTION_RETRY_SECONDS = env.number("PROJECTION_RETRY_SECONDS", default=5.0, at_least=0, at_most=3_600)
 PROJECTION_IDLE_SECONDS = env.number("PROJECTION_IDLE_SECONDS", default=0.1, at_least=0.001, at_most=60)
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -296,6 +300,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "bank.request_id.RequestIdMiddleware",
     "bank.request_record.RequestRecordMiddleware",
+    "bank.loopback_only.LoopbackOnlyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
