@@ -15,7 +15,8 @@ from eventstore.records import RecordedEvent
 from eventstore.store import EventStore, event_store
 from projections.metrics import BATCHES_PROJECTED, EVENTS_PROJECTED
 from projections.models import ProjectionCheckpoint, ProjectionFailure
-from projections.projector import Projector, State
+from projections.projector import Projector, State, entity_id, selects
+from projections.read_models import delete_rows, write_rows
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def rebuild_stream(*, projector: Projector[Any], stream_id: str, store: EventSto
     store = store or event_store()
     with transaction.atomic(durable=True):
         checkpoint = _lock_checkpoint(projector, skip_locked=False)
-        projector.delete(stream_id=stream_id)
+        delete_rows(projector=projector, entity_id=entity_id(projector=projector, stream_id=stream_id))
         failure = _project_stream(projector, stream_id, store, until_position=checkpoint.position if checkpoint else 0)
         if failure:
             _park(projector, failure)
@@ -126,7 +127,7 @@ def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None
     """Apply a batch: each stream's events in order, one read and one write for all of them."""
     by_stream: dict[str, list[RecordedEvent]] = {}
     for event in events:
-        if projector.selects(event=event):
+        if selects(projector=projector, stream_id=event.stream_id):
             by_stream.setdefault(event.stream_id, []).append(event)
     for stream_id in _parked(projector, by_stream):
         # Its events wait in the log; rebuild_stream comes back for them.
@@ -184,25 +185,29 @@ def _fold(
 
 
 def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> list[_Failure]:
-    """Write all histories at once; if a row is refused, event by event, to find which and to keep all others."""
+    """Write all histories at once; if a row is refused, find which by halves, and keep all others."""
     histories = [steps for steps in histories if steps]
+    if not histories:
+        return []
     try:
         with transaction.atomic():
-            projector.save(histories=[[step.state for step in steps] for steps in histories])
+            _write(projector, histories)
         return []
-    except REFUSED_ROWS:
-        failures = [_save_one_by_one(projector, steps) for steps in histories]
-        return [failure for failure in failures if failure]
+    except REFUSED_ROWS as error:
+        if len(histories) > 1:
+            half = len(histories) // 2
+            return [*_save(projector, histories[:half]), *_save(projector, histories[half:])]
+        [steps] = histories
+        if len(steps) == 1:
+            return [_Failure(event=steps[0].event, error=error)]
+        # A stream keeps what comes before the refused row, and nothing of what comes after it.
+        half = len(steps) // 2
+        return _save(projector, [steps[:half]]) or _save(projector, [steps[half:]])
 
 
-def _save_one_by_one(projector: Projector[State], steps: Sequence[_Step[State]]) -> _Failure | None:
-    for step in steps:
-        try:
-            with transaction.atomic():
-                projector.save(histories=[[step.state]])
-        except REFUSED_ROWS as error:
-            return _Failure(event=step.event, error=error)
-    return None
+def _write(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> None:
+    rows = [row for steps in histories for row in projector.rows(history=[step.state for step in steps])]
+    write_rows(projector=projector, rows=rows)
 
 
 def _parked(projector: Projector[Any], stream_ids: Any) -> list[str]:

@@ -140,4 +140,6 @@ def _later_lines(
             raise StreamGap(f"{stream_id} is at version {version}, but has no event after version {end.version}")
         for event in events:
             end = projector.apply(state=end, event=event)
-            yield {name: getattr(end.line, name) for name in ENTRY_COLUMNS}
+            for row in projector.rows(history=[end]):
+                line = dict(zip(projector.columns, row, strict=True))
+                yield {name: line[name] for name in ENTRY_COLUMNS}

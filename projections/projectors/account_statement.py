@@ -10,7 +10,8 @@ from accounts.domain.account import Account, AccountStatus
 from accounts.domain.events import AccountEvent
 from eventstore.records import RecordedEvent
 from projections.models import AccountStatement
-from projections.projectors.account_streams import account_after, account_id_of, is_account_stream
+from projections.projector import Row
+from projections.projectors.account_streams import PREFIX, account_after, account_id_of
 from projections.statements import statement
 
 _LAST_LINE = ("account_id", "stream_version", "event_type", "currency", "balance")
@@ -22,33 +23,39 @@ class StatementEnd:
 
     account: Account
     version: int
-    line: AccountStatement | None
+    line: Row | None
 
 
 class AccountStatementProjector:
     """One row for each event of an account; see `projections.projector.Projector` for what each method promises."""
 
     name = "account_statement"
-
-    def selects(self, *, event: RecordedEvent) -> bool:
-        return is_account_stream(event.stream_id)
+    model = AccountStatement
+    columns = (
+        "position",
+        "account_id",
+        "stream_version",
+        "event_id",
+        "event_type",
+        "amount",
+        "currency",
+        "balance",
+        "contra",
+        "transaction_id",
+        "transfer_id",
+        "counterparty",
+        "reason",
+        "description",
+        "metadata",
+        "occurred_at",
+    )
+    append_only = True
+    stream_prefix = PREFIX
+    stream_column = "account_id"
 
     def load(self, *, stream_ids: Collection[str]) -> Mapping[str, StatementEnd]:
-        stream_by_account = {account_id_of(stream_id): stream_id for stream_id in stream_ids}
-        return {
-            stream_by_account[account_id]: StatementEnd(
-                account=Account(
-                    account_id=account_id,
-                    currency=currency,
-                    balance=balance,
-                    # As a freeze forbids nothing that has happened, the end is all that the fold has to know.
-                    status=AccountStatus.CLOSED if event_type == "AccountClosed" else AccountStatus.ACTIVE,
-                ),
-                version=version,
-                line=None,
-            )
-            for account_id, version, event_type, currency, balance in _last_lines(list(stream_by_account))
-        }
+        last_lines = _last_lines([account_id_of(stream_id) for stream_id in stream_ids])
+        return {PREFIX + line[0]: _end(*line) for line in last_lines}
 
     def initial(self, *, stream_id: str) -> StatementEnd:
         return StatementEnd(account=Account(), version=0, line=None)
@@ -57,35 +64,39 @@ class AccountStatementProjector:
         account, decoded = account_after(state.account, event)
         return StatementEnd(account=account, version=event.version, line=_line(account, event, decoded))
 
-    def save(self, *, histories: Sequence[Sequence[StatementEnd]]) -> None:
-        AccountStatement.objects.bulk_create([end.line for history in histories for end in history if end.line])
-
-    def delete(self, *, stream_id: str) -> None:
-        AccountStatement.objects.filter(account_id=account_id_of(stream_id)).delete()
+    def rows(self, *, history: Sequence[StatementEnd]) -> Sequence[Row]:
+        return [end.line for end in history if end.line]
 
 
-def _line(account: Account, event: RecordedEvent, decoded: AccountEvent) -> AccountStatement:
+def _line(account: Account, event: RecordedEvent, decoded: AccountEvent) -> Row:
     def said(name: str) -> Any:
         return getattr(decoded, name, None)
 
-    return AccountStatement(
-        position=event.position,
-        account_id=account.account_id,
-        stream_version=event.version,
-        event_id=event.event_id,
-        event_type=event.event_type,
-        amount=said("amount"),
-        currency=account.currency,
-        balance=account.balance,
-        contra=said("contra"),
-        transaction_id=said("transaction_id"),
-        transfer_id=said("transfer_id"),
-        counterparty=said("counterparty"),
-        reason=said("reason"),
-        description=decoded.description,
-        metadata=dict(decoded.metadata),
-        occurred_at=event.occurred_at,
+    return (
+        event.position,
+        account.account_id,
+        event.version,
+        event.event_id,
+        event.event_type,
+        said("amount"),
+        account.currency,
+        account.balance,
+        said("contra"),
+        said("transaction_id"),
+        said("transfer_id"),
+        said("counterparty"),
+        said("reason"),
+        decoded.description,
+        decoded.metadata,
+        event.occurred_at,
     )
+
+
+def _end(account_id: str, version: int, event_type: str, currency: str, balance: int) -> StatementEnd:
+    # As a freeze forbids nothing that has happened, the end is all that the fold has to know of the status.
+    status = AccountStatus.CLOSED if event_type == "AccountClosed" else AccountStatus.ACTIVE
+    account = Account(account_id=account_id, currency=currency, balance=balance, status=status)
+    return StatementEnd(account=account, version=version, line=None)
 
 
 def _last_lines(account_ids: list[str]) -> Iterable[tuple[Any, ...]]:

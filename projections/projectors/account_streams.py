@@ -7,17 +7,13 @@ from accounts.event_types import decode
 from accounts.repository import account_stream_id
 from eventstore.records import RecordedEvent
 
-_PREFIX = account_stream_id("")
-
-
-def is_account_stream(stream_id: str) -> bool:
-    """Tell whether the stream holds the events of an account."""
-    return stream_id.startswith(_PREFIX)
+PREFIX = account_stream_id("")
+"""What the ids of the streams of accounts begin with."""
 
 
 def account_id_of(stream_id: str) -> str:
     """Return the id of the account whose events the stream holds."""
-    return stream_id.removeprefix(_PREFIX)
+    return stream_id.removeprefix(PREFIX)
 
 
 def account_after(account: Account, event: RecordedEvent) -> tuple[Account, AccountEvent]:

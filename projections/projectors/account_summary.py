@@ -7,21 +7,11 @@ from datetime import UTC, datetime
 from accounts.domain.account import Account, AccountStatus
 from eventstore.records import RecordedEvent
 from projections.models import AccountSummary
-from projections.projectors.account_streams import account_after, account_id_of, is_account_stream
+from projections.projector import Row
+from projections.projectors.account_streams import PREFIX, account_after, account_id_of
+from projections.read_models import load_rows
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-
-_COLUMNS = (
-    "owner_id",
-    "client_id",
-    "currency",
-    "status",
-    "balance",
-    "version",
-    "last_position",
-    "created_at",
-    "updated_at",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,30 +29,27 @@ class AccountSummaryProjector:
     """One row for each account; see `projections.projector.Projector` for what each method promises."""
 
     name = "account_summary"
-
-    def selects(self, *, event: RecordedEvent) -> bool:
-        return is_account_stream(event.stream_id)
+    model = AccountSummary
+    columns = (
+        "account_id",
+        "owner_id",
+        "client_id",
+        "currency",
+        "status",
+        "balance",
+        "version",
+        "last_position",
+        "created_at",
+        "updated_at",
+    )
+    append_only = False
+    stream_prefix = PREFIX
+    stream_column = "account_id"
 
     def load(self, *, stream_ids: Collection[str]) -> Mapping[str, SummarisedAccount]:
-        stream_by_account = {account_id_of(stream_id): stream_id for stream_id in stream_ids}
-        rows = AccountSummary.objects.filter(account_id__in=list(stream_by_account))
-        return {
-            stream_by_account[row.account_id]: SummarisedAccount(
-                account=Account(
-                    account_id=row.account_id,
-                    owner_id=row.owner_id,
-                    client_id=row.client_id,
-                    currency=row.currency,
-                    balance=row.balance,
-                    status=AccountStatus(row.status),
-                ),
-                version=row.version,
-                last_position=row.last_position,
-                created_at=row.created_at,
-                updated_at=row.updated_at,
-            )
-            for row in rows
-        }
+        account_ids = [account_id_of(stream_id) for stream_id in stream_ids]
+        rows = load_rows(model=self.model, columns=self.columns, by="account_id", ids=account_ids)
+        return {PREFIX + row[0]: _summarised(row) for row in rows}
 
     def initial(self, *, stream_id: str) -> SummarisedAccount:
         return SummarisedAccount(account=Account(), version=0, last_position=0, created_at=_NEVER, updated_at=_NEVER)
@@ -77,29 +64,40 @@ class AccountSummaryProjector:
             updated_at=event.occurred_at,
         )
 
-    def save(self, *, histories: Sequence[Sequence[SummarisedAccount]]) -> None:
-        AccountSummary.objects.bulk_create(
-            [_row(history[-1]) for history in histories],
-            update_conflicts=True,
-            unique_fields=["account_id"],
-            update_fields=_COLUMNS,
-        )
-
-    def delete(self, *, stream_id: str) -> None:
-        AccountSummary.objects.filter(account_id=account_id_of(stream_id)).delete()
+    def rows(self, *, history: Sequence[SummarisedAccount]) -> Sequence[Row]:
+        return [_row(history[-1])]
 
 
-def _row(state: SummarisedAccount) -> AccountSummary:
+def _row(state: SummarisedAccount) -> Row:
     account = state.account
-    return AccountSummary(
-        account_id=account.account_id,
-        owner_id=account.owner_id,
-        client_id=account.client_id,
-        currency=account.currency,
-        status=account.status.value,
-        balance=account.balance,
-        version=state.version,
-        last_position=state.last_position,
-        created_at=state.created_at,
-        updated_at=state.updated_at,
+    return (
+        account.account_id,
+        account.owner_id,
+        account.client_id,
+        account.currency,
+        account.status.value,
+        account.balance,
+        state.version,
+        state.last_position,
+        state.created_at,
+        state.updated_at,
+    )
+
+
+def _summarised(row: Row) -> SummarisedAccount:
+    account_id, owner_id, client_id, currency, status, balance, version, last_position, created_at, updated_at = row
+    account = Account(
+        account_id=account_id,
+        owner_id=owner_id,
+        client_id=client_id,
+        currency=currency,
+        balance=balance,
+        status=AccountStatus(status),
+    )
+    return SummarisedAccount(
+        account=account,
+        version=version,
+        last_position=last_position,
+        created_at=created_at,
+        updated_at=updated_at,
     )

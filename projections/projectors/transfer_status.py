@@ -1,11 +1,14 @@
 """Projects every transfer as it is now."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from eventstore.records import RecordedEvent
 from projections.models import TransferStatus
+from projections.projector import Row
+from projections.read_models import load_rows
 from transfers.domain.events import TransferFailed, TransferInitiated, TransferStuck
 from transfers.domain.exceptions import ImpossibleTransferEvent
 from transfers.domain.transfer import Transfer, TransferState
@@ -35,14 +38,38 @@ class TransferStatusProjector:
     """One row for each transfer; see `projections.projector.Projector` for what each method promises."""
 
     name = "transfer_status"
-
-    def selects(self, *, event: RecordedEvent) -> bool:
-        return event.stream_id.startswith(PREFIX)
+    model = TransferStatus
+    columns = (
+        "transfer_id",
+        "client_id",
+        "source_account_id",
+        "destination_account_id",
+        "amount",
+        "currency",
+        "transaction_id",
+        "description",
+        "metadata",
+        "state",
+        "failure_code",
+        "failure_fields",
+        "refunded_to",
+        "released_to",
+        "attempts",
+        "error",
+        "version",
+        "first_position",
+        "last_position",
+        "created_at",
+        "updated_at",
+    )
+    append_only = False
+    stream_prefix = PREFIX
+    stream_column = "transfer_id"
 
     def load(self, *, stream_ids: Collection[str]) -> Mapping[str, FollowedTransfer]:
         transfer_ids = [stream_id.removeprefix(PREFIX) for stream_id in stream_ids]
-        rows = TransferStatus.objects.filter(transfer_id__in=transfer_ids)
-        return {PREFIX + row.transfer_id: _followed(row) for row in rows}
+        rows = load_rows(model=self.model, columns=self.columns, by="transfer_id", ids=transfer_ids)
+        return {PREFIX + row[0]: _followed(**dict(zip(self.columns, row, strict=True))) for row in rows}
 
     def initial(self, *, stream_id: str) -> FollowedTransfer:
         return FollowedTransfer(
@@ -69,91 +96,59 @@ class TransferStatusProjector:
             updated_at=event.occurred_at,
         )
 
-    def save(self, *, histories: Sequence[Sequence[FollowedTransfer]]) -> None:
-        TransferStatus.objects.bulk_create(
-            [_row(history[-1]) for history in histories],
-            update_conflicts=True,
-            unique_fields=["transfer_id"],
-            update_fields=_CHANGING_COLUMNS,
-        )
-
-    def delete(self, *, stream_id: str) -> None:
-        TransferStatus.objects.filter(transfer_id=stream_id.removeprefix(PREFIX)).delete()
+    def rows(self, *, history: Sequence[FollowedTransfer]) -> Sequence[Row]:
+        return [_row(history[-1])]
 
 
-_CHANGING_COLUMNS = (
-    "state",
-    "failure_code",
-    "failure_fields",
-    "refunded_to",
-    "released_to",
-    "attempts",
-    "error",
-    "version",
-    "last_position",
-    "updated_at",
-)
-
-
-def _row(followed: FollowedTransfer) -> TransferStatus:
-    order, failure = followed.transfer.order, followed.transfer.failure
-    return TransferStatus(
-        transfer_id=order.transfer_id,
-        client_id=order.client_id,
-        source_account_id=order.source_account_id,
-        destination_account_id=order.destination_account_id,
-        amount=order.amount,
-        currency=order.currency,
-        transaction_id=order.transaction_id,
-        description=order.description,
-        metadata=dict(order.metadata),
-        state=followed.transfer.state.value,
-        failure_code=failure.code if failure else None,
-        failure_fields=dict(failure.fields) if failure else {},
-        refunded_to=failure.refunded_to if failure else None,
-        released_to=followed.transfer.released_to,
-        attempts=followed.transfer.attempts,
-        error=followed.error,
-        version=followed.version,
-        first_position=followed.first_position,
-        last_position=followed.last_position,
-        created_at=followed.created_at,
-        updated_at=followed.updated_at,
+def _row(followed: FollowedTransfer) -> Row:
+    transfer, order, failure = followed.transfer, followed.transfer.order, followed.transfer.failure
+    return (
+        order.transfer_id,
+        order.client_id,
+        order.source_account_id,
+        order.destination_account_id,
+        order.amount,
+        order.currency,
+        order.transaction_id,
+        order.description,
+        order.metadata,
+        transfer.state.value,
+        failure.code if failure else None,
+        failure.fields if failure else {},
+        failure.refunded_to if failure else None,
+        transfer.released_to,
+        transfer.attempts,
+        followed.error,
+        followed.version,
+        followed.first_position,
+        followed.last_position,
+        followed.created_at,
+        followed.updated_at,
     )
 
 
-def _followed(row: TransferStatus) -> FollowedTransfer:
-    """Return what `row` was made of, but for when the transfer may be taken up next: no later event asks for that."""
-    order = TransferInitiated(
-        transfer_id=row.transfer_id,
-        client_id=row.client_id,
-        source_account_id=row.source_account_id,
-        destination_account_id=row.destination_account_id,
-        amount=row.amount,
-        currency=row.currency,
-        transaction_id=row.transaction_id,
-        description=row.description,
-        metadata=row.metadata,
-    )
+def _followed(**row: Any) -> FollowedTransfer:
+    """Return what a row was made of, but for when the transfer may be taken up next: no later event asks for that."""
+    order = TransferInitiated(**{field.name: row[field.name] for field in fields(TransferInitiated)})
     failure = TransferFailed(
-        transfer_id=row.transfer_id,
-        code=row.failure_code or "",
-        fields=row.failure_fields,
-        refunded_to=row.refunded_to,
+        transfer_id=order.transfer_id,
+        code=row["failure_code"] or "",
+        fields=row["failure_fields"],
+        refunded_to=row["refunded_to"],
     )
     transfer = Transfer(
         initiated=order,
-        state=TransferState(row.state),
-        attempts=row.attempts,
-        failure=failure if row.failure_code else None,
-        released_to=row.released_to,
+        state=TransferState(row["state"]),
+        attempts=row["attempts"],
+        failure=failure if row["failure_code"] else None,
+        released_to=row["released_to"],
     )
     return FollowedTransfer(
         transfer=transfer,
-        version=row.version,
-        error=row.error,
-        first_position=row.first_position,
-        last_position=row.last_position,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        version=row["version"],
+        error=row["error"],
+        first_position=row["first_position"],
+        last_position=row["last_position"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
     )

@@ -9,6 +9,9 @@ import pytest
 from accounts.domain.exceptions import ImpossibleEvent
 from eventstore.memory import MemoryEventStore
 from eventstore.records import Commit, RecordedEvent
+from projections.models import AccountStatement
+from projections.projector import entity_id, selects
+from projections.projectors import PROJECTORS
 from projections.projectors.account_statement import AccountStatementProjector
 from projections.projectors.account_summary import AccountSummaryProjector
 from projections.serializers import entry_document
@@ -50,7 +53,9 @@ def test_a_summary_keeps_the_first_and_the_last_time():
 
 def test_a_statement_line_has_the_balance_that_its_event_left():
     events = recorded(CREATED, DEPOSITED, WITHDRAWN)
-    line = folded(AccountStatementProjector(), events).line
+    projector = AccountStatementProjector()
+    [row] = projector.rows(history=[folded(projector, events)])
+    line = AccountStatement(**dict(zip(projector.columns, row, strict=True)))
     assert (line.position, line.stream_version, line.event_id) == (3, 3, events[2].event_id)
     assert (line.amount, line.balance, line.currency, line.contra) == (200, 800, "USD", "external")
 
@@ -63,10 +68,15 @@ def test_an_event_in_the_stream_of_another_account_is_impossible(projector):
 
 @pytest.mark.parametrize("projector", [AccountSummaryProjector(), AccountStatementProjector()])
 def test_streams_of_accounts_are_selected_and_no_others(projector):
-    [event] = recorded(CREATED)
-    [other] = recorded(CREATED, stream_id="transfer-1")
-    assert projector.selects(event=event)
-    assert not projector.selects(event=other)
+    assert selects(projector=projector, stream_id="account-acc-1")
+    assert entity_id(projector=projector, stream_id="account-acc-1") == "acc-1"
+    assert not selects(projector=projector, stream_id="transfer-1")
+
+
+@pytest.mark.parametrize("projector", PROJECTORS)
+def test_rows_fill_every_column_of_the_read_model(projector):
+    assert sorted(projector.columns) == sorted(field.attname for field in projector.model._meta.concrete_fields)
+    assert {projector.stream_column, projector.model._meta.pk.attname} <= set(projector.columns)
 
 
 def test_an_entry_leaves_out_what_does_not_apply():
