@@ -246,6 +246,10 @@ class StrictQuerySerializer(StrictSerializer):
             raise InvalidParameters(error.detail) from None
 
 
+class NoQuery(StrictQuerySerializer):
+    """A request without parameters."""
+
+
 # One of each serves all requests: making a field costs more than its check.
 _IDENTIFIERS = IdentifierField()
 _COMMAND_KEYS = CommandKeyField()

@@ -17,6 +17,7 @@ from accounts.serializers import (
     CommandSerializer,
     CreateAccountSerializer,
     MovementSerializer,
+    NoQuery,
     ReasonSerializer,
     read_path_identifier,
 )
@@ -30,8 +31,12 @@ SURROUNDINGS = frozenset({"command_id", "actor", "expected_version"})
 def read_content(*, request: Request, serializer_class: type[CommandSerializer]) -> dict[str, Any]:
     """Return the validated fields of the command in `request`, by their Python names.
 
-    Raises ParseError or ValidationError. DRF would take a request without content for an empty object.
+    Raises ParseError or ValidationError. A query string would be no part of the fingerprint, and is none of any
+    command: whatever is in it, its sender expected it to count. DRF would take a request without content for an empty
+    object.
     """
+    if request.META.get("QUERY_STRING"):
+        NoQuery.read(data=request.query_params)
     if request.stream is None:
         raise ParseError("The request has no content; send a JSON object.")
     return serializer_class.read(data=request.data)

@@ -32,6 +32,8 @@ class ByMethod:
             response = self._by_name[method](request, **path)
         elif method == "OPTIONS":
             response = HttpResponse(status=204)
+            # There is no content that it could be the type of.
+            del response.headers["Content-Type"]
         else:
             response = problem_response(problem=problem_of(MethodNotAllowed(method)), request=request)
         # Each view knows of its own methods alone, so what DRF says here is not the whole truth.

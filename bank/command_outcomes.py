@@ -9,13 +9,12 @@ from rest_framework.views import APIView
 
 from accounts.command_context import client_key
 from accounts.permissions import Permission
-from accounts.serializers import read_path_command_key
+from accounts.serializers import NoQuery, read_path_command_key
 from accounts.views import accepted_content
 from bank.problems import PROBLEM_TYPES, Problem, problem_document, problem_of, problem_response
 from eventstore.exceptions import CommandRefused
 from eventstore.records import CommandRecord
 from eventstore.store import event_store
-from projections.serializers import NoQuery
 from transfers.handlers import as_it_stands
 from transfers.views import transfer_content, transfer_status
 

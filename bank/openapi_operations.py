@@ -6,10 +6,10 @@ import projections.transfer_openapi
 import transfers.openapi
 from accounts.openapi import Operation, Operations
 from accounts.openapi_fields import text_schema
+from accounts.serializers import NoQuery
 from bank import api_docs, health
 from bank.command_outcomes import CommandOutcomeView
 from bank.metrics import MetricsView
-from projections.serializers import NoQuery
 
 _COMMAND_OUTCOME = Operation(
     operation_id="getCommandOutcome",

@@ -42,10 +42,6 @@ class InstantField(serializers.Field[datetime, Any, datetime, Any]):
         return value
 
 
-class NoQuery(StrictQuerySerializer):
-    """A read without parameters."""
-
-
 class AccountQuery(StrictQuerySerializer):
     """A read of one account. `minVersion` is the version that it must have reached: the one that a write answered."""
 

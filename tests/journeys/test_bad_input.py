@@ -181,6 +181,16 @@ def test_what_is_not_json(api, account_id, url, content):
     problem(response, status=400, code="malformed_json")
 
 
+@pytest.mark.parametrize("url", [*COMMANDS, "/api/transfers"])
+def test_a_command_takes_no_parameters(api, account_id, url):
+    """Whoever sends one expects it to count; and it would be no part of what the key stands for."""
+    content = {"amount": 1, "currency": "USD"}
+    for name in ("minVersion", "amount", "commandId", "x" * 100):
+        response = api.post(url.format(account_id), params={name: "1"}, json=content)
+        [error] = problem(response, status=400, code="validation_error")["errors"]
+        assert (error["parameter"], error["code"]) == (name[:64], "unknown_field")
+
+
 @pytest.mark.parametrize("content", ["[]", "null", '"text"', "1000", "true", '[{"amount": 1000}]'])
 @pytest.mark.parametrize("url", COMMANDS)
 def test_json_that_is_no_object(api, account_id, url, content):
@@ -273,6 +283,7 @@ def test_other_methods(api, account_id, method, url, allowed):
     assert response.headers["Allow"] == allowed
     options = api.options(url.format(account_id))
     assert (options.status_code, options.headers["Allow"], options.content) == (204, allowed, b"")
+    assert "Content-Type" not in options.headers
 
 
 def test_reading_a_command_is_not_allowed_and_head_has_no_content(api, account_id):

@@ -69,8 +69,9 @@ def test_who_comes_from_the_network_is_turned_away():
 )
 def test_a_server_that_says_so_does_not_start(tmp_path, command, variables):
     env = environment(EVENT_STORE_KIND="in-memory", BANK_VAR_DIR=str(tmp_path), **variables)
-    options = {"env": env, "cwd": PROJECT_DIR, "capture_output": True, "text": True, "timeout": 60}
-    served = subprocess.run([sys.executable, *command], **options)
+    served = subprocess.run(
+        [sys.executable, *command], env=env, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=60
+    )
     assert served.returncode != 0
     assert "loopback" in served.stdout + served.stderr
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from knox.models import get_token_model
@@ -28,8 +29,16 @@ class Command(BaseCommand):
         """Print the token, alone on a line, for scripts to take."""
         if settings.IN_MEMORY:
             raise CommandError("issue_token needs PostgreSQL: an in-memory bank has no tokens", returncode=2)
+        users = get_user_model()
+        name = users.normalize_username(name)
+        others = {field.name for field in users._meta.fields} - {users.USERNAME_FIELD}
+        try:
+            # Before the database sees it: not all that can be typed can be stored, and logs and events show it.
+            users(username=name).clean_fields(exclude=others)
+        except ValidationError as error:
+            raise CommandError(f"{name!r} cannot be the name of a principal: {' '.join(error.messages)}") from None
         with transaction.atomic():
-            user, is_new = get_user_model().objects.get_or_create(username=name)
+            user, is_new = users.objects.get_or_create(username=name)
             if is_new:
                 user.set_unusable_password()
                 user.save(update_fields=["password"])

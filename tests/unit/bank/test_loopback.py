@@ -29,8 +29,11 @@ ELSEWHERE = [
 
 def answered(sender: str, **meta: str) -> HttpResponse:
     middleware = LoopbackOnlyMiddleware(lambda request: HttpResponse("served"))
-    request = RequestFactory().get("/health", REMOTE_ADDR=sender, HTTP_X_REQUEST_ID="req-1", **meta)
-    return middleware(request)
+    request = RequestFactory().get("/health")
+    request.META.update(REMOTE_ADDR=sender, HTTP_X_REQUEST_ID="req-1", **meta)
+    response = middleware(request)
+    assert isinstance(response, HttpResponse)
+    return response
 
 
 @pytest.mark.parametrize("sender", HERE)

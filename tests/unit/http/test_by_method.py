@@ -31,6 +31,7 @@ def test_options_names_what_is_allowed():
     response = view("OPTIONS")
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+    assert "Content-Type" not in response.headers
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])

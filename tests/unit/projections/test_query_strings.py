@@ -6,7 +6,8 @@ import pytest
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 
-from projections.serializers import AccountListQuery, HistoryQuery, NoQuery
+from accounts.serializers import NoQuery
+from projections.serializers import AccountListQuery, HistoryQuery
 
 
 def test_a_history_without_parameters():
