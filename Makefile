@@ -13,8 +13,9 @@ demo test test-heavy bench: export BANK_EMBEDDED ?= 1
 demo: $(INSTALLED)
 	@exec $(BIN)/python manage.py demo
 
+# A file's tests stay together, in one of as many processes as there are cores.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-heavy: $(INSTALLED)
 	$(BIN)/python -m pytest -m heavy

@@ -24,6 +24,10 @@ def _set_up() -> None:
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
     os.environ.setdefault("API_AUTH", "open")
     # Never the demo's data: embedded servers, secrets and logs of the tests live and end with them.
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        # It shares the servers of the run that it is part of: its database is pytest-django's matter, its queues ours.
+        broker = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0").rpartition("/")[0]
+        os.environ["REDIS_URL"] = f"{broker}/{int(worker.removeprefix('gw')) + 1}"
     os.environ["BANK_VAR_DIR"] = _until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="bank-tests-"))
     try:
         _until_the_end.enter_context(embedded_servers(os.environ, throw_away=True))

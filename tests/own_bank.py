@@ -16,7 +16,14 @@ from tests.polling import wait_until
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 ADDRESSES = (*DATABASE_VARIABLES, "REDIS_URL", "BANK_EMBEDDED", "BANK_VAR_DIR", "BANK_IN_MEMORY_DIR")
-OF_THE_TESTS = (*ADDRESSES, "DJANGO_SETTINGS_MODULE", "EVENT_STORE_KIND", "SECRET_KEY", "API_AUTH")
+OF_THE_TESTS = (
+    *ADDRESSES,
+    "DJANGO_SETTINGS_MODULE",
+    "EVENT_STORE_KIND",
+    "SECRET_KEY",
+    "API_AUTH",
+    "PYTEST_XDIST_WORKER",
+)
 
 
 def environment(**variables: str) -> dict[str, str]:

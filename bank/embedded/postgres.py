@@ -17,7 +17,11 @@ USER = "bank"
 # PostgreSQL refuses to run as uid 0; in a user namespace of its own root is an ordinary user, and needs no chown.
 AS_ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 # A test's database need not survive a power cut.
-THROW_AWAY_OPTIONS = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+# Several processes test at once, each with threads and servers of its own: more connections than the 100 of a bank.
+THROW_AWAY_OPTIONS = (
+    *("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"),
+    *("-c", "max_connections=400"),
+)
 
 
 class EmbeddedPostgres:
