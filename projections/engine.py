@@ -1,30 +1,26 @@
 """The one way a read model changes: lock the checkpoint, read a batch, apply it, save the checkpoint, all at once."""
 
 import logging
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from eventstore.records import RecordedEvent
 from eventstore.store import EventStore, event_store
 from projections.metrics import BATCHES_PROJECTED, EVENTS_PROJECTED
-from projections.models import ProjectionCheckpoint, ProjectionFailure
-from projections.projector import Projector, State, entity_id, selects
-from projections.read_models import delete_rows, write_rows
+from projections.models import ProjectionCheckpoint
+from projections.parking import park, parked
+from projections.projector import Projector, State, selects
+from projections.read_models import write_rows
 
 logger = logging.getLogger(__name__)
 
 # What a row itself can be at fault for; any other error of the database says nothing about the events.
 REFUSED_ROWS = (DataError, IntegrityError, ValueError, OverflowError)
-
-MAX_ERROR_LENGTH = 1_000
-MAX_TRACEBACK_LENGTH = 10_000
 
 
 class StreamGap(Exception):
@@ -48,7 +44,7 @@ class _Step(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Failure:
+class Failure:
     """The event at which a stream cannot go on, and why."""
 
     event: RecordedEvent
@@ -63,7 +59,7 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
     Raises StoreUnavailable and the database's errors; a stream that cannot be projected is parked instead.
     """
     with transaction.atomic(durable=True):
-        checkpoint = _lock_checkpoint(projector, skip_locked=True)
+        checkpoint = lock_checkpoint(projector=projector, skip_locked=True)
         if checkpoint is None:
             return None
         events = (store or event_store()).read_all(
@@ -93,25 +89,11 @@ def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:
         )
 
 
-def rebuild_stream(*, projector: Projector[Any], stream_id: str, store: EventStore | None = None) -> bool:
-    """Project one stream anew, from its first event up to the checkpoint: retry, repair and rebuild are this.
+def lock_checkpoint(*, projector: Projector[Any], skip_locked: bool) -> ProjectionCheckpoint | None:
+    """Return the projection's checkpoint, locked until the transaction ends; None if another runner holds it.
 
-    Return whether all of it could be projected; otherwise the stream is parked (again). Raises StoreUnavailable and
-    the database's errors, OperationalError among them if a batch holds the checkpoint for longer than lock_timeout.
+    Without `skip_locked` it is waited for: OperationalError is raised if that takes longer than lock_timeout.
     """
-    store = store or event_store()
-    with transaction.atomic(durable=True):
-        checkpoint = _lock_checkpoint(projector, skip_locked=False)
-        delete_rows(projector=projector, entity_id=entity_id(projector=projector, stream_id=stream_id))
-        failure = _project_stream(projector, stream_id, store, until_position=checkpoint.position if checkpoint else 0)
-        if failure:
-            _park(projector, failure)
-        else:
-            ProjectionFailure.objects.filter(projection=projector.name, stream_id=stream_id).delete()
-        return failure is None
-
-
-def _lock_checkpoint(projector: Projector[Any], *, skip_locked: bool) -> ProjectionCheckpoint | None:
     # SQLite knows no row locks and needs none: its transactions begin IMMEDIATE, so only one of them is under way.
     rows = ProjectionCheckpoint.objects.select_for_update(skip_locked=skip_locked).filter(projection=projector.name)
     if (locked := rows.first()) is None:
@@ -129,8 +111,8 @@ def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None
     for event in events:
         if selects(projector=projector, stream_id=event.stream_id):
             by_stream.setdefault(event.stream_id, []).append(event)
-    for stream_id in _parked(projector, by_stream):
-        # Its events wait in the log; rebuild_stream comes back for them.
+    for stream_id in parked(projection=projector.name, stream_ids=by_stream):
+        # Its events wait in the log; projections.streams comes back for them.
         del by_stream[stream_id]
     if not by_stream:
         return
@@ -145,30 +127,25 @@ def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None
     # A row refused is an earlier event than the one that could not be folded: it is the one to be kept.
     refused = _save(projector, histories)
     for failure in {failure.event.stream_id: failure for failure in (*failures, *refused)}.values():
-        _park(projector, failure)
+        park(projection=projector.name, event=failure.event, error=failure.error)
 
 
-def _project_stream(
-    projector: Projector[Any], stream_id: str, store: EventStore, *, until_position: int
-) -> _Failure | None:
-    """Fold a stream into its deleted rows, in batches: an account may have more events than fit in memory."""
-    state = projector.initial(stream_id=stream_id)
-    while True:
-        events = store.read_stream(stream_id, after_version=state.version, limit=settings.PROJECTION_BATCH_EVENTS)
-        events = [event for event in events if event.position <= until_position]
-        if not events:
-            return None
-        steps, failure = _fold(projector, state, events)
-        if refused := _save(projector, [steps]):
-            return refused[0]
-        if failure:
-            return failure
-        state = steps[-1].state
+def project_stream(
+    *, projector: Projector[State], state: State, events: Sequence[RecordedEvent]
+) -> tuple[State, Failure | None]:
+    """Fold and write the events that one stream has after `state`, in a transaction that holds its stream for itself.
+
+    Return what it has come to, and the failure at which it cannot go on: all before that event is written.
+    """
+    steps, failure = _fold(projector, state, events)
+    if refused := _save(projector, [steps]):
+        return state, refused[0]
+    return (steps[-1].state if steps else state), failure
 
 
 def _fold(
     projector: Projector[State], state: State, events: Sequence[RecordedEvent]
-) -> tuple[list[_Step[State]], _Failure | None]:
+) -> tuple[list[_Step[State]], Failure | None]:
     """Apply events that are the next ones of their stream; stop at the first that cannot be applied."""
     steps: list[_Step[State]] = []
     for event in events:
@@ -179,12 +156,12 @@ def _fold(
                 raise StreamGap(f"version {event.version} came after version {state.version}")
             state = projector.apply(state=state, event=event)
         except Exception as error:
-            return steps, _Failure(event=event, error=error)
+            return steps, Failure(event=event, error=error)
         steps.append(_Step(event=event, state=state))
     return steps, None
 
 
-def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> list[_Failure]:
+def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> list[Failure]:
     """Write all histories at once; if a row is refused, find which by halves, and keep all others."""
     histories = [steps for steps in histories if steps]
     if not histories:
@@ -199,7 +176,7 @@ def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]
             return [*_save(projector, histories[:half]), *_save(projector, histories[half:])]
         [steps] = histories
         if len(steps) == 1:
-            return [_Failure(event=steps[0].event, error=error)]
+            return [Failure(event=steps[0].event, error=error)]
         # A stream keeps what comes before the refused row, and nothing of what comes after it.
         half = len(steps) // 2
         return _save(projector, [steps[:half]]) or _save(projector, [steps[half:]])
@@ -208,35 +185,3 @@ def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]
 def _write(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> None:
     rows = [row for steps in histories for row in projector.rows(history=[step.state for step in steps])]
     write_rows(projector=projector, rows=rows)
-
-
-def _parked(projector: Projector[Any], stream_ids: Any) -> list[str]:
-    failures = ProjectionFailure.objects.filter(projection=projector.name, stream_id__in=list(stream_ids))
-    return list(failures.values_list("stream_id", flat=True))
-
-
-def _park(projector: Projector[Any], failure: _Failure) -> None:
-    event, error = failure.event, failure.error
-    logger.error(
-        "%s: stream %s is parked at version %d: %r",
-        projector.name,
-        event.stream_id,
-        event.version,
-        error,
-        exc_info=error,
-    )
-    now = timezone.now()
-    facts = {
-        "version": event.version,
-        "position": event.position,
-        "event_id": event.event_id,
-        "error": f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH],
-        "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK_LENGTH:],
-        "last_failed_at": now,
-    }
-    ProjectionFailure.objects.update_or_create(
-        projection=projector.name,
-        stream_id=event.stream_id,
-        defaults={**facts, "attempts": F("attempts") + 1},
-        create_defaults={**facts, "first_failed_at": now},
-    )

@@ -2,9 +2,11 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from accounts.domain.account import AccountStatus
 from accounts.domain.money import MAX_AMOUNT
+from projections.job_models import ProjectionJob as ProjectionJob
 from transfers.domain.transfer import TransferState
 
 STATUSES = tuple(status.value for status in AccountStatus if status is not AccountStatus.NEW)
@@ -188,7 +190,11 @@ class ProjectionCheckpoint(models.Model):
 
 
 class ProjectionFailure(models.Model):
-    """A parked stream: the event at which a projection could not go on; the stream's later events wait behind it."""
+    """A parked stream: the event at which a projection could not go on; the stream's later events wait behind it.
+
+    `attempts` failed so far, and from `next_attempt_at` a runner tries again: it goes on from the rows that there are,
+    which know all events before `version`. While `rows_are_suspect` they are not to be trusted, and it begins anew.
+    """
 
     projection = models.TextField()
     stream_id = models.TextField()
@@ -200,11 +206,14 @@ class ProjectionFailure(models.Model):
     attempts = models.PositiveIntegerField(default=1)
     first_failed_at = models.DateTimeField()
     last_failed_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    rows_are_suspect = models.BooleanField(default=False)
 
     class Meta:
         db_table = "projection_failures"
         verbose_name = "parked stream"
         verbose_name_plural = "parked streams"
+        indexes = (models.Index(fields=["projection", "next_attempt_at"], name="projection_failures_due"),)
         constraints = (
             models.UniqueConstraint(fields=["projection", "stream_id"], name="projection_failures_stream_key"),
             models.CheckConstraint(condition=Q(version__gt=0, attempts__gt=0), name="projection_failures_check"),

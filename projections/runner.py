@@ -14,6 +14,7 @@ from eventstore.store import EventStore, event_store
 from projections.engine import Progress, advance, keep_alive
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
+from projections.streams import retry_due
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = 0.005
 OUTAGE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
+# At most, with each heartbeat, for streams that were parked: all others come first.
+RETRY_SECONDS = 0.25
 
 DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
 
@@ -28,8 +31,9 @@ DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
 def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store: EventStore | None = None) -> None:
     """Advance all projections in turn until the slice is over or `should_stop()`, and wait for events in between.
 
-    The wait grows from milliseconds to settings.PROJECTION_IDLE_SECONDS. A projection that fails as a whole (not one
-    of its streams) is logged and left alone until the next slice. Raises StoreUnavailable when the log is away.
+    The wait grows from milliseconds to settings.PROJECTION_IDLE_SECONDS. Once a second the parked streams that are due
+    are tried again. A projection that fails as a whole (not one of its streams) is logged and left alone until the next
+    slice. Raises StoreUnavailable when the log is away.
     """
     store = store or event_store()
     slice_end = time.monotonic() + slice_seconds
@@ -44,6 +48,7 @@ def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store:
         # While one projection catches up another may have nothing to do, and shows that it lives by nothing else.
         if time.monotonic() >= next_heartbeat:
             keep_alive(projectors=working)
+            retry_due(projectors=working, until=min(slice_end, time.monotonic() + RETRY_SECONDS), store=store)
             next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         most_events = max((made.events for made in progress if made), default=0)
         if most_events == settings.PROJECTION_BATCH_EVENTS:

@@ -11,9 +11,10 @@ from accounts.domain.exceptions import UnknownEventType
 from accounts.event_types import decode
 from accounts.repository import account_stream_id
 from eventstore.records import StreamAppend
-from projections.engine import advance, rebuild_stream
+from projections.engine import advance
 from projections.models import AccountStatement, AccountSummary, ProjectionFailure
 from projections.runner import catch_up
+from projections.streams import rebuild_stream
 from tests.factories import NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
     ACCOUNT_PROJECTORS,
@@ -182,7 +183,7 @@ def test_rebuilding_heals_an_account_when_the_program_is_mended(monkeypatch, set
         assert_read_models_match([healthy.stream_id])
 
     for projector in ACCOUNT_PROJECTORS:
-        assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+        assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert parked_in(stream) == {}
     assert_read_models_match([stream.stream_id])
 
@@ -197,7 +198,7 @@ def test_rebuilding_repairs_damaged_rows(settings):
     AccountStatement.objects.filter(account_id=account_id, stream_version__gte=10).delete()
 
     for projector in ACCOUNT_PROJECTORS:
-        assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+        assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert_read_models_match([stream.stream_id])
 
 
@@ -223,7 +224,7 @@ def test_a_row_that_the_database_refuses_parks_its_account_alone():
 
     intruder.delete()
     [projector] = [projector for projector in ACCOUNT_PROJECTORS if projector.name == "account_statement"]
-    assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+    assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert parked_in(stream) == {}
     assert_read_models_match([stream.stream_id])
 

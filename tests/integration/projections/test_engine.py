@@ -12,8 +12,9 @@ from django.db import OperationalError, connection, transaction
 from eventstore.postgres import PostgresEventStore
 from eventstore.records import RecordedEvent
 from eventstore.store import event_store
-from projections.engine import Progress, advance, rebuild_stream
+from projections.engine import Progress, advance
 from projections.models import ProjectionCheckpoint, ProjectionFailure
+from projections.streams import rebuild_stream
 from tests.factories import StreamAppendFactory
 from tests.integration.projections.account_log import append
 from tests.integration.projections.totals import ThingTotal, TotalProjector, numbers
@@ -94,7 +95,7 @@ def test_a_gap_parks_its_stream_alone(projector):
     assert (failure.version, failure.error) == (3, "StreamGap: version 3 came after version 1")
     assert checkpoint(projector) == event_store().head_position()
 
-    assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+    assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert projector.totals(stream) == [(3, 6)]
     assert failures(projector) == {}
 
@@ -135,14 +136,14 @@ def test_rebuilding_heals_a_parked_stream_once_its_cause_is_mended(projector, se
     project(projector)
     first = failures(projector)[stream.stream_id]
 
-    assert not rebuild_stream(projector=projector, stream_id=stream.stream_id)
+    assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error
     again = failures(projector)[stream.stream_id]
     assert (again.attempts, again.version, again.first_failed_at) == (2, 3, first.first_failed_at)
     assert again.last_failed_at > first.last_failed_at
     assert projector.totals(stream) == [(2, 3)]
 
     projector.indigestible = set()
-    assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+    assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert projector.totals(stream) == [(5, 15)]
     assert failures(projector) == {}
     numbers(6, after=stream)
@@ -154,14 +155,14 @@ def test_rebuilding_goes_no_further_than_the_checkpoint(projector):
     stream = numbers(1, 2)
     project(projector)
     numbers(3, after=stream)
-    assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+    assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert projector.totals(stream) == [(2, 3)]
 
 
 def test_rebuilding_a_stream_without_events_leaves_nothing_of_it(projector):
     thing_id = str(uuid4())
     ThingTotal.objects.create(thing_id=thing_id, version=9, total=99)
-    assert rebuild_stream(projector=projector, stream_id=f"thing-{thing_id}")
+    assert rebuild_stream(projector=projector, stream_id=f"thing-{thing_id}").error is None
     assert not ThingTotal.objects.exists()
 
 
@@ -177,7 +178,7 @@ def test_a_refused_row_parks_its_stream_at_the_very_event(projector):
     assert checkpoint(projector) == event_store().head_position()
 
     projector.refused_totals = set()
-    assert rebuild_stream(projector=projector, stream_id=stream.stream_id)
+    assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert projector.totals(stream) == [(4, 10)]
 
 

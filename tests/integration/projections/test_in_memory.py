@@ -18,10 +18,10 @@ from django.test import Client
 from accounts.domain.commands import CreateAccount, DepositMoney, FreezeAccount, WithdrawMoney
 from accounts.handlers import create_account, deposit_money, freeze_account, withdraw_money
 from eventstore.records import CommandContext
-from projections.engine import rebuild_stream
 from projections.lag import projection_lags
 from projections.projectors import PROJECTORS
 from projections.runner import catch_up, run_forever
+from projections.streams import rebuild_stream
 from tests.polling import wait_until
 
 call_command("migrate", verbosity=0)
@@ -64,7 +64,7 @@ def answers():
 
 answers()
 for projector in PROJECTORS[:2]:
-    assert rebuild_stream(projector=projector, stream_id="account-acc-1")
+    assert rebuild_stream(projector=projector, stream_id="account-acc-1").error is None
 answers()
 
 client.force_login(User.objects.create_superuser(username="staff"))

@@ -39,6 +39,7 @@ from accounts.repository import account_stream_id, load_account
 from eventstore.memory import MemoryEventStore
 from eventstore.records import CommandContext, RecordedEvent
 from eventstore.store import event_store
+from projections.projector import selects
 from projections.projectors.account_summary import AccountSummaryProjector, SummarisedAccount
 from projections.projectors.transfer_status import FollowedTransfer, TransferStatusProjector
 from tests.keyed_account_commands import OPEN, keyed
@@ -210,7 +211,7 @@ class Bank(RuleBasedStateMachine):
         projector = AccountSummaryProjector()
         projected: dict[str, SummarisedAccount] = {}
         for event in self.log():
-            if projector.selects(event=event):
+            if selects(projector=projector, stream_id=event.stream_id):
                 state = projected.get(event.stream_id) or projector.initial(stream_id=event.stream_id)
                 projected[event.stream_id] = projector.apply(state=state, event=event)
         for account_id in self.account_ids():
@@ -236,7 +237,7 @@ class Bank(RuleBasedStateMachine):
         projector = TransferStatusProjector()
         followed: dict[str, FollowedTransfer] = {}
         for event in self.log():
-            if projector.selects(event=event):
+            if selects(projector=projector, stream_id=event.stream_id):
                 state = followed.get(event.stream_id) or projector.initial(stream_id=event.stream_id)
                 followed[event.stream_id] = projector.apply(state=state, event=event)
         # In the log they begin in the order of their commits; a client that died asks again later.
