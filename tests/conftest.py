@@ -11,6 +11,7 @@ import tempfile
 from contextlib import ExitStack
 
 import django
+import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from bank.embedded.attachment import EmbeddedServerFailed
@@ -39,6 +40,12 @@ def _set_up() -> None:
 
 
 _set_up()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Keep the name of the settings from the processes to come: they too read them here, and not before."""
+    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure() -> None:

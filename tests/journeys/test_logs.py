@@ -40,7 +40,7 @@ def test_a_command_is_logged_with_its_client_and_its_stream_and_without_its_secr
     account_id = open_account(bank, headers=bearer(token))
     request_id, correlation_id = str(uuid4()), str(uuid4())
     answer = bank.post(
-        f"/api/accounts/{account_id}/deposits?hint={secret}",
+        f"/api/accounts/{account_id}/deposits",
         json={"amount": 5, "currency": "USD", "description": secret, "commandId": str(uuid4())},
         headers={"X-Request-Id": request_id, "X-Correlation-Id": correlation_id, "Cookie": secret, **bearer(token)},
     )
@@ -89,6 +89,15 @@ def test_a_token_that_is_refused_is_not_written_down(bank, directory):
     [line] = wait_until(lambda: lines_of(directory, request_id))
     assert (line["status"], "actor" in line) == (401, False)
     assert wrong not in (directory / "web.log").read_text()
+
+
+def test_a_query_string_is_not_written_down(bank, directory):
+    request_id, secret = str(uuid4()), f"secret-{uuid4()}"
+    headers = {"X-Request-Id": request_id, **bearer(issue_token(f"client-{uuid4()}"))}
+    assert bank.get(f"/api/accounts?ownerId={secret}", headers=headers).status_code == 200
+    assert bank.post(f"/api/accounts?hint={secret}", json={}, headers=headers).status_code == 400
+    wait_until(lambda: len(lines_of(directory, request_id)) == 2)
+    assert secret not in (directory / "web.log").read_text()
 
 
 def test_what_machines_ask_is_logged_for_those_who_look_for_it(bank, directory):
