@@ -239,11 +239,13 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
-CELERY_TASK_ROUTES = {"projections.*": {"queue": "projections"}}
+# What keeps the read models fresh has a queue and a worker of its own; whatever takes longer is a job.
+CELERY_TASK_ROUTES = {"projections.advance": {"queue": "projections"}}
 # Every task finds its work in the database, so a message lost with its worker costs nothing.
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 FORGET_REFUSALS_SECONDS = 3_600.0
+REBUILD_SUSPECTS_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "advance-projections": {
         "task": "projections.advance",
@@ -254,6 +256,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "transfers.resume",
         "schedule": TRANSFER_TICK_SECONDS,
         "options": {"expires": TRANSFER_TICK_SECONDS},
+    },
+    "rebuild-suspects": {
+        "task": "projections.rebuild_suspects",
+        "schedule": REBUILD_SUSPECTS_SECONDS,
+        "options": {"expires": REBUILD_SUSPECTS_SECONDS},
     },
     "forget-refusals": {
         "task": "eventstore.forget_refusals",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
+from eventstore.exceptions import StoreUnavailable
 from eventstore.records import RecordedEvent
 from eventstore.store import EventStore, event_store
 from projections.metrics import BATCHES_PROJECTED, EVENTS_PROJECTED
@@ -19,6 +20,7 @@ from projections.read_models import write_rows
 
 logger = logging.getLogger(__name__)
 
+DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
 # What a row itself can be at fault for; any other error of the database says nothing about the events.
 REFUSED_ROWS = (DataError, IntegrityError, ValueError, OverflowError)
 

@@ -7,14 +7,14 @@ from threading import Event
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
-from eventstore.exceptions import StoreUnavailable
 from eventstore.store import EventStore, event_store
+from projections.engine import DATABASE_IS_AWAY as DATABASE_IS_AWAY
 from projections.engine import Progress, advance, keep_alive
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
-from projections.streams import retry_due
+from projections.streams import rebuild_suspects, retry_due
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,7 @@ OUTAGE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
 # At most, with each heartbeat, for streams that were parked: all others come first.
 RETRY_SECONDS = 0.25
-
-DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
+REBUILD_SECONDS = 5.0
 
 
 def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store: EventStore | None = None) -> None:
@@ -70,6 +69,23 @@ def run_forever(*, stop: Event) -> None:
                 connection.close()
                 time.sleep(OUTAGE_SECONDS)
     finally:
+        connection.close()
+
+
+def rebuild_suspects_forever(*, stop: Event) -> None:
+    """Do without beat, in a thread: rebuild streams that are parked for it, until `stop` is set."""
+    while not stop.wait(REBUILD_SECONDS):
+        rebuild_all_suspects(slice_seconds=REBUILD_SECONDS)
+
+
+def rebuild_all_suspects(*, slice_seconds: float) -> None:
+    """Rebuild streams that are parked for it, and begin none when the slice is over; what interrupts it is logged."""
+    try:
+        rebuild_suspects(projectors=PROJECTORS, until=time.monotonic() + slice_seconds)
+    except Exception as error:
+        log_interruption(error)
+    finally:
+        # Databases go away: nothing begins with a connection of another time.
         connection.close()
 
 

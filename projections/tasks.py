@@ -7,7 +7,7 @@ from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import connection
 
-from projections.runner import advance_all, log_interruption
+from projections.runner import REBUILD_SECONDS, advance_all, log_interruption, rebuild_all_suspects
 
 _shutting_down = False
 
@@ -29,3 +29,9 @@ def advance_projections() -> None:
     finally:
         # Workers fork, and databases go away: no slice begins with a connection of another time.
         connection.close()
+
+
+@shared_task(name="projections.rebuild_suspects", ignore_result=True)
+def rebuild_suspects() -> None:
+    """Rebuild long streams that operators asked for, or that a dead process left; it takes as long as they do."""
+    rebuild_all_suspects(slice_seconds=REBUILD_SECONDS)

@@ -2,14 +2,14 @@
 
 import signal
 from argparse import ArgumentParser
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from projections.lag import projection_lags
-from projections.runner import DATABASE_IS_AWAY, catch_up, on_one_line, run_forever
+from projections.runner import DATABASE_IS_AWAY, catch_up, on_one_line, rebuild_suspects_forever, run_forever
 
 
 class Command(BaseCommand):
@@ -31,6 +31,8 @@ class Command(BaseCommand):
         stop = Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: stop.set())
+        # One that is under way when the process ends is rolled back, and done by the next.
+        Thread(target=rebuild_suspects_forever, kwargs={"stop": stop}, daemon=True).start()
         run_forever(stop=stop)
 
     def _catch_up(self) -> None:
