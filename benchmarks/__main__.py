@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.rows import Row, keep, now, report
 from benchmarks.throw_away_bank import throw_away_bank
 
-SECTIONS = ("http",)
+SECTIONS = ("library", "http", "size")
 
 
 def main() -> None:
@@ -36,13 +36,19 @@ def main() -> None:
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:
-    from benchmarks import http_rows
-    from benchmarks.served_bank import Server
+    from benchmarks import http_rows, library_rows, size_rows
+    from benchmarks.served_bank import Server, open_accounts
 
+    if {"library", "http"} & set(options.sections):
+        open_accounts()
+    if "library" in options.sections:
+        yield from library_rows.rows(seconds=options.seconds, rounds=options.rounds)
     server = Server(kind=options.server, processes=options.processes, threads=options.threads)
     if "http" in options.sections:
         with http_rows.scene(server=server, seconds=options.seconds, rounds=options.rounds) as scene:
             yield from http_rows.rows(scene=scene)
+    if "size" in options.sections:
+        yield from size_rows.rows()
 
 
 def _versions() -> list[str]:
@@ -55,7 +61,9 @@ def _versions() -> list[str]:
             "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')"
         )
         postgres, fsync, synchronous_commit = cursor.fetchone()
-    packages = [f"{name} {version(name)}" for name in ("django", "djangorestframework", "psycopg", "granian")]
+    packages = [
+        f"{name} {version(name)}" for name in ("django", "djangorestframework", "psycopg", "granian", "eventsourcing")
+    ]
     return [f"PostgreSQL {postgres} with fsync {fsync} and synchronous_commit {synchronous_commit}", *packages]
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from benchmarks.http_load import Load, offer
 from benchmarks.rows import Row
-from benchmarks.served_bank import ACCOUNTS, Server, issued_token, open_accounts, projecting, served
+from benchmarks.served_bank import ACCOUNTS, Server, issued_token, projecting, served
 
 SECTION = "Over HTTP"
 _runs = count(1)
@@ -57,8 +57,7 @@ class Scene:
 
 @contextmanager
 def scene(*, server: Server, seconds: float, rounds: int) -> Iterator[Scene]:
-    """Serve a bank with accounts, its projections advancing, and the reference on the same log."""
-    open_accounts()
+    """Serve a bank, its projections advancing, and the reference on the same log."""
     with TemporaryDirectory(prefix="bank-bench-logs-") as directory, ExitStack() as stack:
         logs = Path(directory)
         stack.enter_context(projecting(log=logs / "worker.log"))

@@ -1,0 +1,1 @@
+"""What others do with the same work, on the same server in the same run."""
