@@ -38,7 +38,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Step(Generic[State]):
+class Step(Generic[State]):
     """One event, and what its stream had come to with it."""
 
     event: RecordedEvent
@@ -68,7 +68,7 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
             after_position=checkpoint.position, limit=settings.PROJECTION_BATCH_EVENTS
         )
         if events:
-            _project(projector, events)
+            project(projector=projector, events=events)
             checkpoint.position = events[-1].position
             checkpoint.heartbeat_at = timezone.now()
             checkpoint.save(force_update=True)
@@ -107,8 +107,11 @@ def lock_checkpoint(*, projector: Projector[Any], skip_locked: bool) -> Projecti
     return locked
 
 
-def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None:
-    """Apply a batch: each stream's events in order, one read and one write for all of them."""
+def project(*, projector: Projector[Any], events: Sequence[RecordedEvent]) -> None:
+    """Apply a batch in the caller's transaction: each stream's events in order, one read and one write for all of them.
+
+    What cannot be applied parks its stream. Raises the database's errors.
+    """
     by_stream: dict[str, list[RecordedEvent]] = {}
     for event in events:
         if selects(projector=projector, stream_id=event.stream_id):
@@ -122,12 +125,12 @@ def _project(projector: Projector[Any], events: Sequence[RecordedEvent]) -> None
     histories, failures = [], []
     for stream_id, stream_events in by_stream.items():
         state = states.get(stream_id) or projector.initial(stream_id=stream_id)
-        steps, failure = _fold(projector, state, stream_events)
+        steps, failure = fold(projector=projector, state=state, events=stream_events)
         histories.append(steps)
         if failure:
             failures.append(failure)
     # A row refused is an earlier event than the one that could not be folded: it is the one to be kept.
-    refused = _save(projector, histories)
+    refused = save(projector=projector, histories=histories)
     for failure in {failure.event.stream_id: failure for failure in (*failures, *refused)}.values():
         park(projection=projector.name, event=failure.event, error=failure.error)
 
@@ -139,17 +142,17 @@ def project_stream(
 
     Return what it has come to, and the failure at which it cannot go on: all before that event is written.
     """
-    steps, failure = _fold(projector, state, events)
-    if refused := _save(projector, [steps]):
+    steps, failure = fold(projector=projector, state=state, events=events)
+    if refused := save(projector=projector, histories=[steps]):
         return state, refused[0]
     return (steps[-1].state if steps else state), failure
 
 
-def _fold(
-    projector: Projector[State], state: State, events: Sequence[RecordedEvent]
-) -> tuple[list[_Step[State]], Failure | None]:
+def fold(
+    *, projector: Projector[State], state: State, events: Sequence[RecordedEvent]
+) -> tuple[list[Step[State]], Failure | None]:
     """Apply events that are the next ones of their stream; stop at the first that cannot be applied."""
-    steps: list[_Step[State]] = []
+    steps: list[Step[State]] = []
     for event in events:
         if event.version <= state.version:
             continue
@@ -159,12 +162,15 @@ def _fold(
             state = projector.apply(state=state, event=event)
         except Exception as error:
             return steps, Failure(event=event, error=error)
-        steps.append(_Step(event=event, state=state))
+        steps.append(Step(event=event, state=state))
     return steps, None
 
 
-def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> list[Failure]:
-    """Write all histories at once; if a row is refused, find which by halves, and keep all others."""
+def save(*, projector: Projector[State], histories: Sequence[Sequence[Step[State]]]) -> list[Failure]:
+    """Write all histories at once; if a row is refused, find which by halves, and keep all others.
+
+    Return the first refused event of each stream that has one.
+    """
     histories = [steps for steps in histories if steps]
     if not histories:
         return []
@@ -175,15 +181,20 @@ def _save(projector: Projector[State], histories: Sequence[Sequence[_Step[State]
     except REFUSED_ROWS as error:
         if len(histories) > 1:
             half = len(histories) // 2
-            return [*_save(projector, histories[:half]), *_save(projector, histories[half:])]
+            return [
+                *save(projector=projector, histories=histories[:half]),
+                *save(projector=projector, histories=histories[half:]),
+            ]
         [steps] = histories
         if len(steps) == 1:
             return [Failure(event=steps[0].event, error=error)]
         # A stream keeps what comes before the refused row, and nothing of what comes after it.
         half = len(steps) // 2
-        return _save(projector, [steps[:half]]) or _save(projector, [steps[half:]])
+        return save(projector=projector, histories=[steps[:half]]) or save(
+            projector=projector, histories=[steps[half:]]
+        )
 
 
-def _write(projector: Projector[State], histories: Sequence[Sequence[_Step[State]]]) -> None:
+def _write(projector: Projector[State], histories: Sequence[Sequence[Step[State]]]) -> None:
     rows = [row for steps in histories for row in projector.rows(history=[step.state for step in steps])]
     write_rows(projector=projector, rows=rows)
