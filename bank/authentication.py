@@ -2,21 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from hmac import compare_digest
 from threading import Lock
 from typing import Any, TypeAlias
 
 from cachetools import TTLCache
+from django.conf import settings
 from django.utils import timezone
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 from structlog.contextvars import bind_contextvars
 
 from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.permissions import Permission, Principal
+from bank.throttling import require_not_shut
 
 TRUST_SECONDS = 5.0
 """How long a verified token is taken as good unseen: so long a revoked one, or a lost role, may go on working."""
+
+KNOWN_SECONDS = 3_600.0
+"""How long a token is known to have been good: whoever guesses from the same address does not shut it out."""
 
 MAX_TRUSTED_TOKENS = 10_000
 
@@ -29,31 +36,65 @@ class _VerifiedToken:
 
 TrustedTokens: TypeAlias = TTLCache[str, _VerifiedToken]
 
+# A space is in no principal's name, and no account is opened by a principal without an id.
+SCRAPER = Principal(
+    pk="",
+    username="metrics token",
+    permissions=frozenset({Permission.VIEW_METRICS}),
+    reach=AccountReach(client_id=""),
+)
+"""Who bears settings.METRICS_TOKEN: it may read /metrics and nothing else, also while the database is away."""
+
 # By their digests, and only what was verified: whoever reads this process' memory or tries tokens gets nothing from it.
 _trusted: TrustedTokens = TTLCache(maxsize=MAX_TRUSTED_TOKENS, ttl=TRUST_SECONDS)
-_trusted_lock = Lock()
+_known: TTLCache[str, bool] = TTLCache(maxsize=MAX_TRUSTED_TOKENS, ttl=KNOWN_SECONDS)
+_lock = Lock()
 
 
 class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     """`Authorization: Bearer <token>`; the principal that it stands for becomes the request's user."""
 
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        """Return who sent `request`, None if it bears no token. Raises AuthenticationFailed or Throttled."""
+        self._request = request
+        authenticated: tuple[Principal, None] | None = super().authenticate(request)
+        return authenticated
+
     def authenticate_credentials(self, token: bytes) -> tuple[Principal, None]:
-        """Return the token's principal, without a query while the token is trusted. Raises AuthenticationFailed."""
+        """Return the token's principal, without a query while the token is trusted.
+
+        Raises AuthenticationFailed; or Throttled, for a token that nobody knows from an address of too many such.
+        """
         # No token was ever made of anything else, and other bytes would break what looks it up.
         if not token.isalnum():
             raise AuthenticationFailed("Invalid token.")
         digest = hash_token(token.decode())
-        with _trusted_lock:
+        with _lock:
             verified = _trusted.get(digest)
         if verified is None:
-            user, auth_token = super().authenticate_credentials(token)
-            verified = _VerifiedToken(principal_of(user=user), auth_token.expiry)
-            with _trusted_lock:
+            verified = self._verified(digest, token)
+            with _lock:
                 _trusted[digest] = verified
+                _known[digest] = True
         elif verified.expiry is not None and verified.expiry <= timezone.now():
             raise AuthenticationFailed("Invalid token.")
         bind_contextvars(actor=verified.principal.username)
         return verified.principal, None
+
+    def _verified(self, digest: str, token: bytes) -> _VerifiedToken:
+        if settings.METRICS_TOKEN and compare_digest(digest, hash_token(settings.METRICS_TOKEN)):
+            return _VerifiedToken(SCRAPER, None)
+        with _lock:
+            is_known = digest in _known
+        if not is_known:
+            require_not_shut(request=self._request)
+        try:
+            user, auth_token = super().authenticate_credentials(token)
+        except AuthenticationFailed:
+            with _lock:
+                _known.pop(digest, None)
+            raise
+        return _VerifiedToken(principal_of(user=user), auth_token.expiry)
 
 
 def principal_of(*, user: Any) -> Principal:

@@ -5,12 +5,19 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
 
 from bank.problems import PROBLEM_TYPES, problem_of, problem_response
+from bank.throttling import turned_away_too_often
 
 
 def answer_drf_exception(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Return the problem that `exception` is; None leaves a fault of the bank to Django, which logs it as one."""
+    """Return the problem that `exception` is; None leaves a fault of the bank to Django, which logs it as one.
+
+    Whoever was turned away too often is told no more than when to come back.
+    """
+    if isinstance(exception, AuthenticationFailed | NotAuthenticated | PermissionDenied):
+        exception = turned_away_too_often(request=context["request"]) or exception
     problem = problem_of(exception)
     if problem.code == "internal_error":
         return None

@@ -142,8 +142,11 @@ OPERATIONS: Operations = {
         operation_id="getMetrics",
         tag="metrics",
         summary="Tell Prometheus what the bank has counted",
+        description="While the database is away a token cannot be looked up, so that the answer to it is 503; to the "
+        "one that the bank has for metrics alone it is 200, with `bank_store_up 0`.",
         answer={"type": "string"},
         media_type="text/plain",
+        problems=("store_unavailable",),
     ),
     api_docs.schema: Operation(
         operation_id="getSchema",

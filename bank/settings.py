@@ -1,6 +1,7 @@
 """Django settings: the only reader of the environment."""
 
 import logging
+import re
 import sys
 import tempfile
 from datetime import timedelta
@@ -148,6 +149,12 @@ REQUIRE_IDEMPOTENCY_KEY = env.bool("REQUIRE_IDEMPOTENCY_KEY", default=API_AUTH =
 TOKEN_TTL_HOURS = env.whole("TOKEN_TTL_HOURS", default=2_160, at_least=1, at_most=876_000)
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(hours=TOKEN_TTL_HOURS)}
 THROTTLE_REQUESTS_PER_MINUTE = env.whole("THROTTLE_REQUESTS_PER_MINUTE", default=6_000, at_least=1)
+THROTTLE_TURNED_AWAY_PER_MINUTE = env.whole("THROTTLE_TURNED_AWAY_PER_MINUTE", default=60, at_least=1)
+
+# For Prometheus: other tokens are looked up in the database, and cannot be while it is away.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and not re.fullmatch("[A-Za-z0-9]{32,255}", METRICS_TOKEN):
+    raise ImproperlyConfigured("METRICS_TOKEN must be 32 to 255 random letters and digits")
 
 # --- HTTPS and people -------------------------------------------------------------------------------------------------
 

@@ -1,23 +1,35 @@
-"""How many requests one principal may send: counted in Valkey, and let pass while it is away."""
+"""How many requests may be sent, and how many turned away: counted in Valkey, and let pass while it is away."""
 
 import logging
 import time
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import redis
+from cachetools import TTLCache
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+from accounts.permissions import principal_in
+from bank.client_address import client_address
 
 WINDOW_SECONDS = 60
 TIMEOUT_SECONDS = 0.1
 PAUSE_SECONDS = 5.0
 """How long Valkey is left alone once it failed: requests must not wait for what is away."""
 
+MAX_SHUT_ADDRESSES = 10_000
+
 logger = logging.getLogger(__name__)
+
+# By address, the minute in which it was turned away too often: it costs nobody a round trip until that has passed.
+_shut: TTLCache[str, int] = TTLCache(maxsize=MAX_SHUT_ADDRESSES, ttl=WINDOW_SECONDS)
+_shut_lock = Lock()
 
 
 class PrincipalThrottle(BaseThrottle):
@@ -25,13 +37,48 @@ class PrincipalThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count the request, and tell whether it is one of those that the minute allows."""
-        minute = int(time.time()) // WINDOW_SECONDS
-        count = _counters(settings.REDIS_URL).count(f"requests:{request.user.get_username()}:{minute}")
-        return count is None or count <= settings.THROTTLE_REQUESTS_PER_MINUTE
+        name = f"requests:{request.user.get_username()}:{_minute()}"
+        return _is_within(settings.THROTTLE_REQUESTS_PER_MINUTE, name)
 
     def wait(self) -> float:
         """Return the seconds until the next minute begins."""
-        return WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+        return _seconds_left()
+
+
+def turned_away_too_often(*, request: Request) -> Throttled | None:
+    """Count a request that is answered 401 or 403; return what to answer instead if there are too many of them.
+
+    Those without a valid token count for the address that they come from, the others for their principal.
+    """
+    principal, address, minute = principal_in(request), client_address(request), _minute()
+    sender = f"address:{address}" if principal is None else f"principal:{principal.username}"
+    if _is_within(settings.THROTTLE_TURNED_AWAY_PER_MINUTE, f"turned-away:{sender}:{minute}"):
+        return None
+    if principal is None:
+        with _shut_lock:
+            _shut[str(address)] = minute
+    return Throttled(wait=_seconds_left())
+
+
+def require_not_shut(*, request: Request) -> None:
+    """Raise Throttled if this process has seen too many requests without a valid token from where `request` comes."""
+    with _shut_lock:
+        is_shut = _shut.get(str(client_address(request))) == _minute()
+    if is_shut:
+        raise Throttled(wait=_seconds_left())
+
+
+def _is_within(limit: int, name: str) -> bool:
+    count = _counters(settings.REDIS_URL).count(name)
+    return count is None or count <= limit
+
+
+def _minute() -> int:
+    return int(time.time()) // WINDOW_SECONDS
+
+
+def _seconds_left() -> float:
+    return WINDOW_SECONDS - time.time() % WINDOW_SECONDS
 
 
 class Counters:

@@ -13,7 +13,8 @@ from bank.embedded.server_files import ServerFiles, lock
 from bank.embedded.supervisor import KINDS
 
 # What the bank makes beside its servers' directories. The lock comes last: until then it keeps demos out.
-MADE_BY_THE_BANK = ("log", "metrics", "secret_key", "staff_password", "celerybeat-schedule*", "demo.lock")
+SECRETS = ("secret_key", "staff_password", "client_token")
+MADE_BY_THE_BANK = ("log", "metrics", *SECRETS, "celerybeat-schedule*", "demo.lock")
 
 
 class BankIsRunning(Exception):

@@ -250,7 +250,8 @@ def test_reset_starts_over_but_not_while_the_bank_is_used(tmp_path):
     assert len(refused.stderr.splitlines()) == 1
     assert user.execute("SELECT 1") == [(1,)]
     user.end()
-    for made in ("log/web.log", "metrics/slot-0.lock", "secret_key", "staff_password", "celerybeat-schedule.db"):
+    secrets = ("secret_key", "staff_password", "client_token")
+    for made in ("log/web.log", "metrics/slot-0.lock", *secrets, "celerybeat-schedule.db"):
         (var_dir / made).parent.mkdir(exist_ok=True)
         (var_dir / made).touch()
     assert reset(env).returncode == 0

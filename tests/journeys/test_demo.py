@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -53,13 +55,13 @@ class Demo:
 
     def _send(self, words: list[str]) -> httpx.Response:
         url = next(word for word in words if word.startswith("http://"))
+        headers = dict(value.split(": ", 1) for option, value in pairwise(words) if option == "-H")
         if "-d" not in words:
             # The read model follows the writes.
-            return wait_until(lambda: found if (found := self.client.get(url)).status_code == 200 else None)
-        name, _, value = words[words.index("-H") + 1].partition(": ")
-        return self.client.request(
-            words[words.index("-X") + 1], url, headers={name: value}, content=words[words.index("-d") + 1]
-        )
+            get = partial(self.client.get, url, headers=headers)
+            return wait_until(lambda: found if (found := get()).status_code == 200 else None)
+        method, content = (words[words.index(option) + 1] for option in ("-X", "-d"))
+        return self.client.request(method, url, headers=headers, content=content)
 
     def get_when(self, path: str, condition: Callable[[dict], bool]) -> dict:
         """Return what GET answers once the read model has come that far."""
@@ -168,6 +170,17 @@ def test_in_memory_it_gives_the_same_tour_with_no_other_process_than_the_web_ser
     assert not Path(throw_away).exists()
     assert processes_of(tmp_path) == []
     assert not any((tmp_path / kind).exists() for kind in ("postgres", "valkey"))
+
+
+def test_where_tokens_are_wanted_its_lines_bear_one(env, var_dir):
+    with demo({**env, "API_AUTH": "token"}) as bank:
+        assert [answer.status_code for answer in bank.run_printed_lines()] == [201, 201, 200]
+        assert bank.client.get("/api/accounts/demo-1").status_code == 401
+        bank.end()
+    in_memory = start(environment(EVENT_STORE_KIND="in-memory", API_AUTH="token", BANK_VAR_DIR=str(var_dir)))
+    output, errors = in_memory.communicate(timeout=30)
+    assert (in_memory.returncode, output) == (1, "")
+    assert "no tokens" in errors and len(errors.splitlines()) == 1
 
 
 def bank_children(bank: Demo) -> list[psutil.Process]:

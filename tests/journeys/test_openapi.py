@@ -29,7 +29,8 @@ SEED = 20260322
 @pytest.fixture(scope="module")
 def guarded(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
     """A client of a bank that wants tokens, has time for whoever asks often, and is ready without a worker."""
-    variables = {"THROTTLE_REQUESTS_PER_MINUTE": "10000000", "READY_MAX_AGE_SECONDS": "86400"}
+    often = dict.fromkeys(("THROTTLE_REQUESTS_PER_MINUTE", "THROTTLE_TURNED_AWAY_PER_MINUTE"), "10000000")
+    variables = {**often, "READY_MAX_AGE_SECONDS": "86400"}
     with web_server(var_dir=tmp_path_factory.mktemp("openapi"), API_AUTH="token", **variables) as client:
         yield client
 

@@ -20,7 +20,7 @@ from django.db import connections
 from bank.embedded.child_process import start_child, stop_child
 from bank.embedded.environment import attachments
 from bank.embedded.server_files import lock
-from bank.opening import STAFF_NAME, open_bank, staff_password
+from bank.opening import STAFF_NAME, client_token, open_bank, staff_password
 
 START_PATIENCE_SECONDS = 60.0
 STOP_PATIENCE_SECONDS = 5.0
@@ -37,11 +37,11 @@ The bank is open.
 
 Three lines to try:
 
-  curl -X POST {url}/api/accounts -H 'Content-Type: application/json' \\
-    -d '{{"accountId":"acc-1","ownerId":"user-1","currency":"USD"}}'
-  curl -X POST {url}/api/accounts/acc-1/deposits -H 'Content-Type: application/json' \\
+  curl -X POST {url}/api/accounts {token}{first_key}-H 'Content-Type: application/json' \\
+    -d '{{"accountId":"{account}","ownerId":"user-1","currency":"USD"}}'
+  curl -X POST {url}/api/accounts/{account}/deposits {token}{second_key}-H 'Content-Type: application/json' \\
     -d '{{"amount":1000,"currency":"USD","transactionId":"txn-1"}}'
-  curl {url}/api/accounts/acc-1
+  curl {token}{url}/api/accounts/{account}
 
 Ctrl-C stops it.
 """
@@ -67,6 +67,8 @@ class Command(BaseCommand):
         for ending in (signal.SIGINT, signal.SIGTERM):
             # Also where SIGINT came in ignored, as it does for a background job of a shell script.
             signal.signal(ending, signal.default_int_handler)
+        if settings.IN_MEMORY and settings.API_AUTH == "token":
+            raise CommandError("an in-memory bank has no tokens: with API_AUTH=token nobody could ask for anything")
         try:
             with _only_demo(), ExitStack() as children:
                 _require_free_port()
@@ -86,9 +88,27 @@ class Command(BaseCommand):
     def _welcome(self) -> None:
         url = f"http://{settings.BIND_HOST}:{settings.PORT}"
         password = staff_password() or "the password set before"
-        self.stdout.write(WELCOME.format(url=url, staff=STAFF_NAME, password=password, logs=_logs()))
+        told = {"url": url, "staff": STAFF_NAME, "password": password, "logs": _logs(), **_what_to_try()}
+        self.stdout.write(WELCOME.format_map(told))
         self.stdout.flush()
         connections.close_all()
+
+
+def _what_to_try() -> dict[str, str]:
+    """Return what differs in the lines to try: a token and keys where the bank asks for them, and so the account.
+
+    The token's client could not see one that was opened before, by nobody in particular.
+    """
+    wants_token = settings.API_AUTH == "token"
+    keys = {"first_key": "try-1", "second_key": "try-2"}
+    return {
+        "account": "demo-1" if wants_token else "acc-1",
+        "token": f"-H 'Authorization: Bearer {client_token()}' \\\n    " if wants_token else "",
+        **{
+            name: f"-H 'Idempotency-Key: {key}' " if settings.REQUIRE_IDEMPOTENCY_KEY else ""
+            for name, key in keys.items()
+        },
+    }
 
 
 def _starts() -> list[Callable[[], AbstractContextManager[Child]]]:

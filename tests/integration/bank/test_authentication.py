@@ -10,13 +10,15 @@ from django.core.management import call_command
 from django.test import RequestFactory
 from django.utils import timezone
 from knox.models import get_token_model
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.request import Request
 
 from accounts.domain.access import EVERY_ACCOUNT
 from accounts.permissions import Permission, Principal
 from bank import authentication
 from bank.authentication import TRUST_SECONDS, BearerTokenAuthentication
 from bank.models import AccountGrant
+from bank.throttling import turned_away_too_often
 from tests.journeys.principals import bearer, issue_token
 from tests.round_trips import round_trips
 
@@ -46,7 +48,7 @@ def name() -> str:
 
 
 def principal(token: str) -> Principal:
-    request = RequestFactory().get("/api/accounts", headers=bearer(token))
+    request = Request(RequestFactory().get("/api/accounts", headers=bearer(token)))
     authenticated = BearerTokenAuthentication().authenticate(request)
     assert authenticated is not None
     return authenticated[0]
@@ -135,6 +137,32 @@ def test_roles_and_grants_are_seen_in_time(name, clock):
     assert principal(token).reach == EVERY_ACCOUNT
     assert Permission.FREEZE_ACCOUNT in principal(token).permissions
     assert Permission.DEPOSIT_MONEY not in principal(token).permissions
+
+
+def test_from_an_address_of_too_many_guesses_nothing_is_looked_up(name, settings, monkeypatch):
+    settings.THROTTLE_TURNED_AWAY_PER_MINUTE = 1
+    monkeypatch.setattr("bank.throttling._minute", lambda: 1)
+    address = f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"
+    good, known = issue_token(name), issue_token(name)
+
+    def present(token: str, *, expected: type[Exception] | None) -> None:
+        request = Request(RequestFactory().get("/api/accounts", headers=bearer(token), REMOTE_ADDR=address))
+        try:
+            assert BearerTokenAuthentication().authenticate(request) and expected is None
+        except (AuthenticationFailed, Throttled) as refusal:
+            assert type(refusal) is expected
+            too_often = [turned_away_too_often(request=request) for _ in range(2)]
+            assert isinstance(too_often[-1], Throttled)
+
+    present(known, expected=None)
+    authentication._trusted.clear()
+    present(uuid4().hex, expected=AuthenticationFailed)
+    assert round_trips(lambda: present(good, expected=Throttled)) == 0
+    assert round_trips(lambda: present(known, expected=None)) > 0
+    authentication._trusted.clear()
+    get_token_model().objects.filter(user__username=name).delete()
+    present(known, expected=AuthenticationFailed)
+    assert round_trips(lambda: present(known, expected=Throttled)) == 0
 
 
 def test_no_more_tokens_are_kept_than_there_is_room_for(name):

@@ -97,6 +97,15 @@ class TestSecretKey:
         assert settings_of(SECRET_KEY=STRONG)["SECRET_KEY"] == STRONG
 
 
+@pytest.mark.parametrize("weak", ["secret", "a" * 31, "a-b" * 20, "a b" * 20, "ä" * 40, "a" * 256, "a" * 40 + "\n"])
+def test_a_token_for_metrics_is_long_and_plain(settings_of, weak):
+    with pytest.raises(ImproperlyConfigured, match="METRICS_TOKEN must be 32") as refusal:
+        settings_of(METRICS_TOKEN=weak)
+    assert weak not in str(refusal.value)
+    assert settings_of()["METRICS_TOKEN"] == ""
+    assert settings_of(METRICS_TOKEN="a1" * 16)["METRICS_TOKEN"] == "a1" * 16
+
+
 class TestHttps:
     """On for a bank with a name of its own, off for one on this machine."""
 
@@ -134,6 +143,7 @@ LEAST = {
     "DB_IDLE_IN_TRANSACTION_TIMEOUT_MS": 1,
     "TOKEN_TTL_HOURS": 1,
     "THROTTLE_REQUESTS_PER_MINUTE": 1,
+    "THROTTLE_TURNED_AWAY_PER_MINUTE": 1,
     "TRUSTED_PROXIES": 0,
     "SIGN_IN_FAILURE_LIMIT": 1,
     "SIGN_IN_LOCKOUT_MINUTES": 1,
