@@ -17,6 +17,9 @@ TRANSFER_STATES = tuple(
 )
 """What a transfer can be when all of a commit is in."""
 
+TRANSFER_ROW_STATES = (*TRANSFER_STATES, TransferState.INITIATED.value)
+"""What its row can say: a batch of the log may end between two events of one commit."""
+
 
 class AccountSummary(models.Model):
     """An account as it is now; `balance` is in minor units of `currency`, times are business time."""
@@ -150,7 +153,7 @@ class TransferStatus(models.Model):
             models.CheckConstraint(
                 condition=Q(amount__gte=1, amount__lte=MAX_AMOUNT), name="transfer_status_amount_check"
             ),
-            models.CheckConstraint(condition=Q(state__in=TRANSFER_STATES), name="transfer_status_state_check"),
+            models.CheckConstraint(condition=Q(state__in=TRANSFER_ROW_STATES), name="transfer_status_state_check"),
             models.CheckConstraint(
                 condition=Q(state="FAILED", failure_code__isnull=False)
                 | Q(~Q(state="FAILED"), failure_code__isnull=True, refunded_to__isnull=True),

@@ -6,10 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
+from accounts.domain.access import EVERY_ACCOUNT
 from accounts.domain.money import format_money
 from accounts.domain.own_accounts import is_reserved
 from accounts.serializers import IDENTIFIER
@@ -17,6 +19,7 @@ from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
 from eventstore.records import CommandContext, Outcome
 from eventstore.store import event_store
 from projections.models import TransferStatus
+from projections.transfer_reads import visible_transfers
 from transfers.domain.commands import ReleaseSuspense, RetryTransfer
 from transfers.handlers import release_suspense, retry_transfer
 from transfers.repository import transfer_stream_id
@@ -63,6 +66,10 @@ class TransferStatusAdmin(ReadOnlyAdmin):
         "updated_at",
         "timeline",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TransferStatus]:
+        """Return the transfers whose first commit the read model has seen in full."""
+        return visible_transfers(reach=EVERY_ACCOUNT)
 
     @admin.display(description="amount")
     def money(self, transfer: TransferStatus) -> str:

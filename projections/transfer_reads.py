@@ -37,17 +37,19 @@ TRANSFER_COLUMNS = (
 def visible_transfers(*, reach: AccountReach) -> QuerySet[TransferStatus]:
     """Return the transfers that somebody with `reach` may see.
 
-    Those that he asked for or that draw on his accounts; and those that have reached his accounts.
+    Those that he asked for or that draw on his accounts; and those that have reached his accounts. One of whose first
+    commit the read model has seen but a part is not there yet.
     """
+    transfers = TransferStatus.objects.exclude(state=TransferState.INITIATED.value)
     if reach.client_id is None:
-        return TransferStatus.objects.all()
+        return transfers
     opened = AccountSummary.objects.filter(client_id=reach.client_id).values("account_id")
 
     def is_own(end: str) -> Q:
         return Q(**{f"{end}__in": opened}) | Q(**{f"{end}__in": reach.granted})
 
     completed = Q(state=TransferState.COMPLETED.value)
-    return TransferStatus.objects.filter(
+    return transfers.filter(
         Q(client_id=reach.client_id) | is_own("source_account_id") | (completed & is_own("destination_account_id"))
     )
 

@@ -8,13 +8,16 @@ from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
 
+from accounts.domain.access import EVERY_ACCOUNT
 from accounts.handlers import close_account, freeze_account
 from accounts.repository import load_account
 from eventstore.store import event_store
-from projections.models import TransferStatus
+from projections.engine import advance
+from projections.models import ProjectionFailure, TransferStatus
 from projections.projectors.transfer_status import TransferStatusProjector
 from projections.runner import catch_up
 from projections.streams import rebuild_stream
+from projections.transfer_reads import read_transfer
 from tests.factories import CloseAccountFactory, FreezeAccountFactory
 from tests.integration.transfers.settlements import no_settlements
 from tests.keyed_account_commands import OPEN, opened_with
@@ -81,6 +84,26 @@ def test_the_read_model_follows_every_step_of_a_transfer(settings):
         )
         again = TransferStatus.objects.get(transfer_id=one.transfer_id)
         assert {name: getattr(again, name) for name in columns()} == {name: getattr(one, name) for name in columns()}
+
+
+@pytest.mark.parametrize("steps", ["together", "apart"])
+def test_a_batch_of_the_log_may_end_inside_a_commit(settings, steps):
+    settings.TRANSFER_STEPS, settings.PROJECTION_BATCH_EVENTS = steps, 1
+    source, destination = opened_with(600), opened_with(0)
+    catch_up()
+    done, failed = (transfer_id_of(transfer(source, destination, amount)) for amount in (600, 1))
+    seen: dict[str, list[str]] = {done: [], failed: []}
+    store, projector = event_store(), TransferStatusProjector()
+    while advance(projector=projector, store=store).events:
+        for transfer_id, states in seen.items():
+            rows = TransferStatus.objects.filter(transfer_id=transfer_id)
+            states += [row.state for row in rows if row.state not in states]
+            # What a reader is shown is the whole of a commit, or what the log says.
+            shown, _ = read_transfer(transfer_id=transfer_id, reach=EVERY_ACCOUNT, min_version=0)
+            assert shown["state"] in ("PENDING", "COMPLETED", "FAILED")
+    assert seen[done] == ["INITIATED", *(["PENDING"] if steps == "apart" else []), "COMPLETED"]
+    assert seen[failed] == ["INITIATED", "FAILED"]
+    assert not ProjectionFailure.objects.filter(stream_id__in=map(transfer_stream_id, seen)).exists()
 
 
 def columns() -> list[str]:
