@@ -1,4 +1,4 @@
-"""The sample bank of the demo: a few owners, their accounts and half a year of movements, through the real handlers."""
+"""The sample bank of the demo: a few owners, their accounts and half a year of money, through the real handlers."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,8 @@ from accounts.domain.commands import AccountCommand, CreateAccount, DepositMoney
 from accounts.handlers import create_account, deposit_money, freeze_account, withdraw_money
 from eventstore.records import CommandContext, CommandKey, Outcome
 from eventstore.store import event_store
+from transfers.domain.commands import InitiateTransfer
+from transfers.handlers import initiate_transfer
 
 SCOPE = "sample-data"
 """The reserved scope of the command keys that make seeding happen once, also if it was interrupted."""
@@ -18,11 +20,13 @@ DAYS = 180
 # Minor units that buy about what one US dollar buys, so that one price list does for all: cents, yen, fils.
 UNITS_PER_DOLLAR = {"USD": 100, "JPY": 150, "KWD": 307}
 
-HANDLERS: dict[type[AccountCommand], Callable[..., Outcome]] = {
+Command: TypeAlias = AccountCommand | InitiateTransfer
+HANDLERS: dict[type[Command], Callable[..., Outcome]] = {
     CreateAccount: create_account,
     DepositMoney: deposit_money,
     WithdrawMoney: withdraw_money,
     FreezeAccount: freeze_account,
+    InitiateTransfer: initiate_transfer,
 }
 Movement: TypeAlias = type[DepositMoney] | type[WithdrawMoney]
 
@@ -50,12 +54,24 @@ class SampleAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleTransfer:
+    """Money that goes from one account to another, once or again and again: days and dollars as of a Habit."""
+
+    source_account_id: str
+    destination_account_id: str
+    description: str
+    first_day: int
+    every_days: int
+    dollars: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A command, the moment of the sample's half year that it belongs to, and its key."""
 
     after: timedelta
     key: str
-    command: AccountCommand
+    command: Command
 
 
 HOUSEHOLD = (
@@ -67,7 +83,7 @@ HOUSEHOLD = (
     Habit(WithdrawMoney, "Electricity and water", 15, 30, (80, 160)),
 )
 SAVINGS = (
-    Habit(DepositMoney, "Standing order: savings", 6, 30, (200, 400)),
+    Habit(DepositMoney, "Opening deposit", 0, DAYS, (200, 400)),
     Habit(DepositMoney, "Interest", 89, 90, (5, 15)),
 )
 SHOP = (
@@ -90,6 +106,21 @@ ACCOUNTS = (
     SampleAccount("noura-savings", "noura-al-sabah", "KWD", SAVINGS),
     SampleAccount("noura-shop", "noura-al-sabah", "KWD", SHOP),
 )
+CURRENCIES = {account.account_id: account.currency for account in ACCOUNTS}
+# The last two are refused: one by a frozen account, and one for want of funds.
+TRANSFERS = (
+    SampleTransfer("amina-current", "amina-savings", "Standing order: savings", 6, 30, (200, 400)),
+    SampleTransfer("amina-current", "jonas-shop", "Order from the shop", 20, 45, (60, 180)),
+    SampleTransfer("jonas-shop", "jonas-current", "Drawings", 29, 30, (900, 1100)),
+    SampleTransfer("jonas-current", "rosa-current", "Half of a dinner", 37, 60, (20, 45)),
+    SampleTransfer("keiko-current", "keiko-savings", "Standing order: savings", 6, 30, (200, 400)),
+    SampleTransfer("keiko-current", "hiroshi-shop", "Order from the shop", 33, 50, (40, 120)),
+    SampleTransfer("hiroshi-shop", "hiroshi-current", "Drawings", 29, 30, (900, 1100)),
+    SampleTransfer("noura-current", "noura-savings", "Standing order: savings", 6, 30, (200, 400)),
+    SampleTransfer("noura-shop", "noura-current", "Drawings", 29, 30, (700, 900)),
+    SampleTransfer("jonas-current", "rosa-current", "Concert tickets", 165, DAYS, (50, 70)),
+    SampleTransfer("amina-savings", "amina-current", "Down payment: car", 172, DAYS, (9_000, 9_500)),
+)
 
 
 def seed_sample_data() -> None:
@@ -109,8 +140,15 @@ def seed_sample_data() -> None:
 def _steps() -> Iterator[Step]:
     for account in ACCOUNTS:
         # Seeded by the account: the same bank every time, and changing one account leaves the others alone.
-        dice = random.Random(account.account_id)  # noqa: S311 - prices, not secrets
-        yield from _steps_of(account, dice)
+        yield from _steps_of(account, _dice(account.account_id))
+    for sample in TRANSFERS:
+        dice = _dice(f"{sample.source_account_id}:{sample.destination_account_id}:{sample.description}")
+        for day in range(sample.first_day, DAYS, sample.every_days):
+            yield _transfer(sample, day, dice)
+
+
+def _dice(seed: str) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - prices, not secrets
 
 
 def _steps_of(account: SampleAccount, dice: random.Random) -> Iterator[Step]:
@@ -127,14 +165,40 @@ def _steps_of(account: SampleAccount, dice: random.Random) -> Iterator[Step]:
 
 
 def _movement(account: SampleAccount, habit: Habit, day: int, dice: random.Random) -> Step:
-    least, most = (dollars * UNITS_PER_DOLLAR[account.currency] for dollars in habit.dollars)
-    reference = f"{account.account_id}:{habit.description.lower().replace(' ', '-')}:{day}"
+    reference = f"{account.account_id}:{_slug(habit.description)}:{day}"
     command = habit.movement(
         account_id=account.account_id,
-        amount=dice.randint(least, most),
+        amount=_amount(habit.dollars, account.currency, dice),
         currency=account.currency,
         transaction_id=reference,
         description=habit.description,
     )
-    # In the bank's opening hours, after the accounts were opened on the first day.
-    return Step(timedelta(days=day, hours=9, minutes=dice.randrange(8 * 60)), reference, command)
+    return Step(_time_of(day, dice), reference, command)
+
+
+def _transfer(sample: SampleTransfer, day: int, dice: random.Random) -> Step:
+    reference = f"{sample.source_account_id}:{_slug(sample.description)}:{day}"
+    currency = CURRENCIES[sample.source_account_id]
+    command = InitiateTransfer(
+        transfer_id=reference,
+        source_account_id=sample.source_account_id,
+        destination_account_id=sample.destination_account_id,
+        amount=_amount(sample.dollars, currency, dice),
+        currency=currency,
+        description=sample.description,
+    )
+    return Step(_time_of(day, dice), reference, command)
+
+
+def _slug(description: str) -> str:
+    return description.lower().replace(" ", "-")
+
+
+def _amount(dollars: tuple[int, int], currency: str, dice: random.Random) -> int:
+    least, most = (number * UNITS_PER_DOLLAR[currency] for number in dollars)
+    return dice.randint(least, most)
+
+
+def _time_of(day: int, dice: random.Random) -> timedelta:
+    """Return a moment in the bank's opening hours, after the accounts were opened on the first day."""
+    return timedelta(days=day, hours=9, minutes=dice.randrange(8 * 60))

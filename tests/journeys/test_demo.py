@@ -50,11 +50,11 @@ class Demo:
 
     def run_printed_lines(self) -> list[httpx.Response]:
         """Send what the printed curl lines send."""
-        lines = self.printed.replace("\\\n", " ").splitlines()
-        return [self._send(shlex.split(line)) for line in lines if line.strip().startswith("curl")]
+        return [self.send(words) for words in curl_lines(self.printed)]
 
-    def _send(self, words: list[str]) -> httpx.Response:
-        url = next(word for word in words if word.startswith("http://"))
+    def send(self, words: list[str]) -> httpx.Response:
+        """Send what a curl line sends, wherever this bank listens."""
+        url = httpx.URL(next(word for word in words if word.startswith("http://"))).raw_path.decode()
         headers = dict(value.split(": ", 1) for option, value in pairwise(words) if option == "-H")
         if "-d" not in words:
             # The read model follows the writes.
@@ -78,6 +78,12 @@ class Demo:
         assert self.process.returncode == 0, errors
         assert "closed" in output
         assert errors == ""
+
+
+def curl_lines(text: str) -> list[list[str]]:
+    """Return the words of each line that a reader would send."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if line.strip().startswith("curl")]
 
 
 def start(env: dict[str, str]) -> subprocess.Popen[str]:
@@ -127,6 +133,25 @@ def take_the_tour(bank: Demo) -> None:
     deposit = {"amount": 1000, "currency": "USD", "transactionId": "txn-3"}
     refused = bank.client.post("/api/accounts/acc-1/deposits", json=deposit)
     assert (refused.status_code, refused.json()["code"]) == (422, "account_frozen")
+    move_money(bank)
+
+
+def move_money(bank: Demo) -> None:
+    """Send what the README's tour sends once acc-1 is frozen, the transfer of the replaced system first of all."""
+    tour = curl_lines((PROJECT_DIR / "README.md").read_text().split("## A tour")[1].split("## How it works")[0])
+    line = "http://localhost:3000/api/transfers"
+    [first] = [number for number, words in enumerate(tour) if line in words][:1]
+    refused, unfrozen, opened, moved, history, listed = map(bank.send, tour[first:])
+    assert (refused.status_code, refused.json()["code"]) == (422, "account_frozen")
+    assert [answer.status_code for answer in (unfrozen, opened, moved)] == [201] * 3
+    assert (moved.json()["state"], moved.json()["amount"]) == ("COMPLETED", 150)
+    assert history.json()["accountId"] == "acc-2"
+    assert {"nextCursor", "transfers"} == listed.json().keys()
+    ends = [(moved, "COMPLETED"), (refused, "FAILED")]
+    transfers = bank.get_when("/api/transfers?accountId=acc-1", lambda found: len(found["transfers"]) == 2)["transfers"]
+    assert [(one["transferId"], one["state"]) for one in transfers] == [
+        (answer.json()["transferId"], state) for answer, state in ends
+    ]
 
 
 def sign_in(bank: Demo) -> httpx.Response:
@@ -149,8 +174,8 @@ def test_it_opens_gives_the_tour_closes_and_goes_on_with_its_data(env, var_dir):
     wait_until_nothing_runs(var_dir)
 
     with demo(env) as bank:
-        account = bank.get_when("/api/accounts/acc-1", lambda found: found.get("version") == 4)
-        assert (account["status"], account["balance"]) == ("FROZEN", 800)
+        account = bank.get_when("/api/accounts/acc-1", lambda found: found.get("version") == 6)
+        assert (account["status"], account["balance"]) == ("ACTIVE", 650)
         assert bank.client.get("/api/accounts/keiko-current").json() == sample
         assert bank.staff() == staff
         assert sign_in(bank).headers["Location"] == "/admin/"
