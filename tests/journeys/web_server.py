@@ -16,18 +16,20 @@ from django.db import connection
 from bank.embedded.child_process import start_child, stop_child
 from tests.journeys.stoppable_servers import free_port
 from tests.own_bank import environment
-from tests.polling import wait_until
+from tests.polling import DEADLINE_SECONDS, wait_until
+
+BANK = "bank.wsgi:application"
 
 
 class WebServer:
     """Serves the tests' database as production does, at one address, whatever becomes of its processes."""
 
-    def __init__(self, *, var_dir: Path, **variables: str) -> None:
+    def __init__(self, *, var_dir: Path, application: str = BANK, **variables: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         address = ("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4", "--workers-kill-timeout", "3")
-        self._command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, "bank.wsgi:application"]
-        self._log = var_dir / "web.log"
+        self._command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, application]
+        self.log = var_dir / "web.log"
         self._environment = environment(
             **{
                 "DATABASE_URL": database_url(),
@@ -45,8 +47,12 @@ class WebServer:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def wait_until_killed(self) -> None:
+        """Wait for its processes to be killed by somebody else."""
+        assert self._process.wait(DEADLINE_SECONDS) == -signal.SIGKILL
+
     def start_again(self) -> None:
-        """Start it after `kill`; it does not answer at once."""
+        """Start it after it was killed; it does not answer at once."""
         self._process = self._started()
 
     def stop(self) -> None:
@@ -55,17 +61,17 @@ class WebServer:
 
     def _started(self) -> subprocess.Popen[bytes]:
         return start_child(
-            command=self._command, log=self._log, death_signal=signal.SIGKILL, environment=self._environment
+            command=self._command, log=self.log, death_signal=signal.SIGKILL, environment=self._environment
         )
 
 
 @contextmanager
-def running_web_server(*, var_dir: Path, **variables: str) -> Iterator[WebServer]:
+def running_web_server(*, var_dir: Path, application: str = BANK, **variables: str) -> Iterator[WebServer]:
     """Run a web server that answers, with `variables` in its environment."""
-    server = WebServer(var_dir=var_dir, **variables)
+    server = WebServer(var_dir=var_dir, application=application, **variables)
     try:
         with httpx.Client(base_url=server.url, timeout=20) as client:
-            wait_until(lambda: _answers(client))
+            wait_until(lambda: answers(client))
         yield server
     finally:
         server.stop()
@@ -88,7 +94,8 @@ def database_url() -> str:
     return f"postgres://{user}:{password}@{database['HOST']}:{database['PORT']}/{name}"
 
 
-def _answers(client: httpx.Client) -> bool:
+def answers(client: httpx.Client) -> bool:
+    """Tell whether the server takes requests."""
     try:
         return client.get("/health").status_code == httpx.codes.OK
     except httpx.TransportError:
