@@ -3,15 +3,15 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.exceptions import ErrorDetail
-from rest_framework.request import Request
 from structlog.contextvars import bind_contextvars
 
+from accounts.permissions import principal_in
 from accounts.serializers import InvalidHeaders
 from eventstore.chain import MAX_WHOLE_NUMBER
 from eventstore.records import CommandContext, CommandKey
@@ -27,7 +27,7 @@ class IdempotencyKeyRequired(Exception):
     code = "idempotency_key_required"
 
 
-def command_context(*, request: Request, fields: Mapping[str, Any], stream_id: str) -> CommandContext:
+def command_context(*, request: HttpRequest, fields: Mapping[str, Any], stream_id: str) -> CommandContext:
     """Return what surrounds the command in `request`, whose validated fields (by Python names) are `fields`.
 
     An expected version, from the content or from If-Match, is that of the stream `stream_id`. Raises InvalidHeaders
@@ -36,36 +36,41 @@ def command_context(*, request: Request, fields: Mapping[str, Any], stream_id: s
     bind_contextvars(streamId=stream_id)
     key = _agreed(fields.get("command_id"), _idempotency_key(request), "Idempotency-Key")
     expected_version = _agreed(fields.get("expected_version"), _if_match(request), "If-Match")
+    if key is None and settings.REQUIRE_IDEMPOTENCY_KEY:
+        raise IdempotencyKeyRequired
+    is_keyed = key is not None
+    return CommandContext(
+        key=client_key(request=request, key=key) if is_keyed else None,
+        fingerprint=fingerprint(request=request, fields=fields, expected_version=expected_version) if is_keyed else "",
+        expected_versions={} if expected_version is None else {stream_id: expected_version},
+        metadata=_metadata(request, fields, key),
+    )
+
+
+def _metadata(request: HttpRequest, fields: Mapping[str, Any], key: str | None) -> dict[str, str]:
+    principal = principal_in(request)
     about = {
-        "correlationId": request.headers.get("X-Correlation-Id"),
+        "correlationId": request.META.get("HTTP_X_CORRELATION_ID"),
         "commandId": key,
-        "actor": request.user.get_username() if request.user else None,
+        "actor": principal.get_username() if principal else None,
         "onBehalfOf": fields.get("actor"),
     }
-    context = CommandContext(
-        expected_versions={} if expected_version is None else {stream_id: expected_version},
-        metadata={name: value for name, value in about.items() if value is not None},
-    )
-    if key is None:
-        if settings.REQUIRE_IDEMPOTENCY_KEY:
-            raise IdempotencyKeyRequired
-        return context
-    asked = fingerprint(request=request, fields=fields, expected_version=expected_version)
-    return replace(context, key=client_key(request=request, key=key), fingerprint=asked)
+    return {name: value for name, value in about.items() if value is not None}
 
 
-def authenticated_client(*, request: Request) -> str | None:
+def authenticated_client(*, request: HttpRequest) -> str | None:
     """Return the id of the client that authenticated itself, which outlives its tokens; None in open mode."""
-    return str(request.user.pk) if request.user else None
+    principal = principal_in(request)
+    return str(principal.pk) if principal else None
 
 
-def client_key(*, request: Request, key: str) -> CommandKey:
+def client_key(*, request: HttpRequest, key: str) -> CommandKey:
     """Return `key` as the key of the client that sent `request`: clients never meet each other's commands."""
     client = authenticated_client(request=request)
     return CommandKey(scope="open" if client is None else f"client:{client}", key=key)
 
 
-def fingerprint(*, request: Request, fields: Mapping[str, Any], expected_version: int | None) -> str:
+def fingerprint(*, request: HttpRequest, fields: Mapping[str, Any], expected_version: int | None) -> str:
     """Return what tells one command from another under the same key: sha256 over all that decides what it does."""
     asked = {**fields, "command_id": None, "expected_version": expected_version}
     canonical = orjson.dumps([request.method, request.path, asked], option=orjson.OPT_SORT_KEYS)
@@ -79,9 +84,9 @@ def _agreed(in_content: Any, in_header: Any, header: str) -> Any:
     return in_header if in_content is None else in_content
 
 
-def _idempotency_key(request: Request) -> str | None:
+def _idempotency_key(request: HttpRequest) -> str | None:
     """Return the key in the Idempotency-Key header: a quoted string (IETF draft, RFC 8941), or the bare key."""
-    text = request.headers.get("Idempotency-Key")
+    text: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if text is None:
         return None
     if _PLAIN_KEY.fullmatch(text):
@@ -93,9 +98,9 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _if_match(request: Request) -> int | None:
+def _if_match(request: HttpRequest) -> int | None:
     """Return the version in the If-Match header: "7", or bare 7. Weak tags, lists and * name no one version."""
-    text = request.headers.get("If-Match")
+    text = request.META.get("HTTP_IF_MATCH")
     if text is None:
         return None
     tag = _VERSION_TAG.fullmatch(text.strip())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -59,12 +60,12 @@ class HoldsPermission(BasePermission):
         return principal is not None and getattr(view, "permission", None) in principal.permissions
 
 
-def principal_in(request: Request) -> Principal | None:
+def principal_in(request: HttpRequest | Request) -> Principal | None:
     """Return who sent `request`; None if nobody authenticated itself, as in open mode nobody does."""
     return cast("Principal | None", request.user)
 
 
-def reach_of(request: Request) -> AccountReach:
+def reach_of(request: HttpRequest | Request) -> AccountReach:
     """Return the accounts that the sender of `request` may see and act on; in open mode everybody may, on all."""
     principal = principal_in(request)
     return principal.reach if principal else EVERY_ACCOUNT

@@ -1,16 +1,20 @@
 """The shape of what clients send: strict fields, and one serializer for each command and query."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.fields import empty
 
 from accounts.domain.money import MAX_AMOUNT, is_known_currency
 from eventstore.chain import MAX_WHOLE_NUMBER
+
+FieldCheck: TypeAlias = Callable[[Any], Any]
+"""From what was sent to the value that it means. Raises ValidationError."""
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -199,7 +203,8 @@ class StrictSerializer(serializers.Serializer[Any]):
         One instance serves all requests: building a serializer costs more than its checks, and a flat one, asked
         only for `run_validation`, keeps nothing of what it checked.
         """
-        return dict(_instance(cls).run_validation(data))
+        values = _checks(cls).passed(data)
+        return dict(_instance(cls).run_validation(data)) if values is None else values
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Check every field, known or not, and report all that is wrong at once."""
@@ -225,6 +230,63 @@ def _instance(serializer_class: type[StrictSerializer]) -> StrictSerializer:
     return serializer_class()
 
 
+@cache
+def _checks(serializer_class: type[StrictSerializer]) -> "_Checks":
+    return _Checks(_instance(serializer_class))
+
+
+class _Checks:
+    """The checks of a serializer's own fields, without the steps between them that plain fields make no use of.
+
+    It says of most requests what DRF would say, at a tenth of the cost. Of one with anything wrong it says nothing but
+    that: what is wrong, and in which words, is DRF's to say.
+    """
+
+    def __init__(self, serializer: StrictSerializer) -> None:
+        fields = serializer.fields
+        self._is_plain = (
+            type(serializer).to_internal_value is StrictSerializer.to_internal_value
+            and type(serializer).run_validation is serializers.Serializer.run_validation
+            and not serializer.validators
+            and all(_is_plain(serializer, field) for field in fields.values())
+        )
+        self._by_name = {name: (str(field.source), _check_of(field)) for name, field in fields.items()}
+        self._required = [name for name, field in fields.items() if field.required]
+        self._defaults = {str(field.source): field.default for field in fields.values() if field.default is not empty}
+        self._of_all = None if type(serializer).validate is serializers.Serializer.validate else serializer.validate
+
+    def passed(self, data: Any) -> dict[str, Any] | None:
+        """Return the validated fields by their Python names; None if DRF has to look at them."""
+        if not self._is_plain or type(data) is not dict:
+            return None
+        values = dict(self._defaults)
+        try:
+            for name, value in data.items():
+                source, check = self._by_name[name]
+                if value is None:
+                    return None
+                values[source] = check(value)
+            if not all(name in data for name in self._required):
+                return None
+            return values if self._of_all is None else dict(self._of_all(values))
+        except (KeyError, ValidationError):
+            return None
+
+
+def _is_plain(serializer: StrictSerializer, field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Tell whether the field's value is taken as it comes: no null, no default that is made, no check by its name."""
+    return (
+        field.source_attrs == [field.source]
+        and not (field.read_only or field.allow_null or (callable(field.default) and field.default is not empty))
+        and not hasattr(serializer, f"validate_{field.field_name}")
+    )
+
+
+def _check_of(field: serializers.Field[Any, Any, Any, Any]) -> FieldCheck:
+    is_all = type(field).run_validation is serializers.Field.run_validation and not field.validators
+    return field.to_internal_value if is_all else field.run_validation
+
+
 class StrictQuerySerializer(StrictSerializer):
     """A query string with known parameters only, each given once at most."""
 
@@ -236,6 +298,8 @@ class StrictQuerySerializer(StrictSerializer):
     @classmethod
     def read(cls, *, data: QueryDict) -> dict[str, Any]:
         """Return the validated parameters by their Python names. Raises InvalidParameters naming every bad one."""
+        if not data:
+            return super().read(data={})
         repeated = [name for name, values in data.lists() if len(values) > 1][:_MAX_REPORTED_FIELDS]
         detail = [ErrorDetail(str(cls.default_error_messages["repeated"]), code="repeated")]
         if repeated:

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from rest_framework.exceptions import ParseError
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from django.http import HttpRequest, HttpResponse
 
 from accounts import handlers
+from accounts.api_view import ApiView, json_answer, json_content
 from accounts.command_context import authenticated_client, command_context
 from accounts.domain import commands
 from accounts.permissions import Permission, reach_of
@@ -28,21 +26,18 @@ SURROUNDINGS = frozenset({"command_id", "actor", "expected_version"})
 """Fields of a request that surround its command and are no part of it."""
 
 
-def read_content(*, request: Request, serializer_class: type[CommandSerializer]) -> dict[str, Any]:
+def read_content(*, request: HttpRequest, serializer_class: type[CommandSerializer]) -> dict[str, Any]:
     """Return the validated fields of the command in `request`, by their Python names.
 
     Raises ParseError or ValidationError. A query string would be no part of the fingerprint, and is none of any
-    command: whatever is in it, its sender expected it to count. DRF would take a request without content for an empty
-    object.
+    command: whatever is in it, its sender expected it to count.
     """
     if request.META.get("QUERY_STRING"):
-        NoQuery.read(data=request.query_params)
-    if request.stream is None:
-        raise ParseError("The request has no content; send a JSON object.")
-    return serializer_class.read(data=request.data)
+        NoQuery.read(data=request.GET)
+    return serializer_class.read(data=json_content(request=request))
 
 
-def accepted(*, outcome: Outcome) -> Response:
+def accepted(*, outcome: Outcome) -> HttpResponse:
     """Return the answer to an accepted command, from its outcome alone: so a replay is the first answer again.
 
     Raises CommandRefused if the verdict is a refusal.
@@ -50,8 +45,10 @@ def accepted(*, outcome: Outcome) -> Response:
     if outcome.refused:
         raise CommandRefused(outcome=outcome)
     content = accepted_content(outcome=outcome)
-    headers = {"ETag": f'"{content["version"]}"'} | ({"Idempotent-Replayed": "true"} if outcome.replayed else {})
-    return Response(content, status=201, headers=headers)
+    headers = {"ETag": f'"{content["version"]}"'}
+    if outcome.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return json_answer(content=content, status=201, headers=headers)
 
 
 def accepted_content(*, outcome: Outcome) -> dict[str, Any]:
@@ -70,12 +67,12 @@ def accepted_content(*, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-class CreateAccountView(APIView):
+class CreateAccountView(ApiView):
     """Opens an account."""
 
     permission = Permission.OPEN_ACCOUNT
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Answer 201, or the problem that keeps the account from being opened."""
         fields = read_content(request=request, serializer_class=CreateAccountSerializer)
         context = command_context(request=request, fields=fields, stream_id=account_stream_id(fields["account_id"]))
@@ -83,7 +80,7 @@ class CreateAccountView(APIView):
         return accepted(outcome=handlers.create_account(command=command, context=context, reach=reach_of(request)))
 
 
-class AccountCommandView(APIView):
+class AccountCommandView(ApiView):
     """A command on the account that the path names."""
 
     permission: ClassVar[Permission]
@@ -91,7 +88,7 @@ class AccountCommandView(APIView):
     command_class: ClassVar[type[commands.AccountCommand]]
     handle: ClassVar[Callable[..., Outcome]]
 
-    def post(self, request: Request, account_id: str) -> Response:
+    def post(self, request: HttpRequest, account_id: str) -> HttpResponse:
         """Answer 201, or the problem that the account's rules make of it."""
         read_path_identifier(name="accountId", value=account_id)
         fields = read_content(request=request, serializer_class=self.serializer_class)

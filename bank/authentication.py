@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from cachetools import TTLCache
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils import timezone
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
@@ -25,6 +26,7 @@ TRUST_SECONDS = 5.0
 KNOWN_SECONDS = 3_600.0
 """How long a token is known to have been good: whoever guesses from the same address does not shut it out."""
 
+SCHEME = "Bearer"
 MAX_TRUSTED_TOKENS = 10_000
 
 
@@ -54,9 +56,16 @@ _lock = Lock()
 class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     """`Authorization: Bearer <token>`; the principal that it stands for becomes the request's user."""
 
-    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
-        """Return who sent `request`, None if it bears no token. Raises AuthenticationFailed or Throttled."""
+    def authenticate(self, request: HttpRequest | Request) -> tuple[Principal, None] | None:
+        """Return who sent `request`, None if it bears no token. Raises AuthenticationFailed or Throttled.
+
+        What most requests carry, one token after the scheme in its usual spelling, is read here; the rest by knox.
+        """
         self._request = request
+        header: str = request.META.get("HTTP_AUTHORIZATION", "")
+        scheme, _, token = header.partition(" ")
+        if scheme == SCHEME and token.isascii() and token.isalnum():
+            return self.authenticate_credentials(token.encode())
         authenticated: tuple[Principal, None] | None = super().authenticate(request)
         return authenticated
 

@@ -4,9 +4,10 @@ from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
+from rest_framework.request import Request
 
 
-def client_address(request: HttpRequest) -> str | None:
+def client_address(request: HttpRequest | Request) -> str | None:
     """Return the address that reached the first of settings.TRUSTED_PROXIES; that of the sender if there is none.
 
     None for what is no request of anybody's, as when Django signs a user in by itself.

@@ -3,11 +3,28 @@
 import select
 from typing import Any
 
-from django.db import connections
+from django.conf import settings
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connections, reset_queries
+
+
+def check_connections_once() -> None:
+    """Look at a thread's connections once in each request, at its beginning.
+
+    Django would do so at its end as well, and empty two stores that the bank does not use, a log of queries that is
+    kept with DEBUG alone and caches: together that takes a third of the time that Django needs for a request.
+    """
+    if not settings.DEBUG:
+        request_started.disconnect(reset_queries)
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    request_finished.disconnect(close_caches)
+    request_started.connect(drop_dead_connections)
 
 
 def drop_dead_connections(**_: Any) -> None:
-    """Close this thread's connections that have something to read: a server says nothing unasked but its farewell.
+    """Close this thread's connections that failed or have something to read: a server says nothing unasked but goodbye.
 
     Asking the kernel costs no round trip. Without it, the first request of every thread after a restart of the
     database would fail on a connection that ended long before.
@@ -16,6 +33,8 @@ def drop_dead_connections(**_: Any) -> None:
         session = connection.connection
         if connection.vendor == "postgresql" and session is not None and _ended(session):
             connection.close()
+        else:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _ended(session: Any) -> bool:

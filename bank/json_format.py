@@ -28,9 +28,10 @@ class StrictJsonParser(BaseParser):
         meta: Mapping[str, str] = stream.META  # type: ignore[attr-defined]
         if meta.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             raise UnsupportedMediaType(media_type or "")
-        _, parameters = parse_header_parameters(media_type or "")
-        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-            raise UnsupportedMediaType(media_type or "")
+        if media_type != self.media_type:
+            _, parameters = parse_header_parameters(media_type or "")
+            if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+                raise UnsupportedMediaType(media_type or "")
         # `body` and not `read()`: it refuses an announced length over the limit before reading anything.
         content: bytes = stream.body  # type: ignore[attr-defined]
         if len(content) < int(meta.get("CONTENT_LENGTH", 0)):
@@ -67,7 +68,9 @@ class JsonOnly(BaseContentNegotiation):
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the content's type, None if there is none."""
-        media_type, _ = parse_header_parameters(request.content_type)
+        media_type = request.content_type
+        if ";" in media_type or not media_type.islower():
+            media_type, _ = parse_header_parameters(media_type)
         return next((parser for parser in parsers if parser.media_type == media_type), None)
 
     def select_renderer(

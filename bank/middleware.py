@@ -1,16 +1,77 @@
-"""Django's middleware for people, for the admin alone."""
+"""Django's middleware for people: for the admin alone; and the way past it, for the API."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from axes.middleware import AxesMiddleware
 from csp.middleware import CSPMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.security import SecurityMiddleware
+
+Handler: TypeAlias = Callable[[HttpRequest], HttpResponse]
+
+MAX_KNOWN_HOSTS = 100
+
+
+class ApiMiddleware:
+    """Leads requests of the API past all middleware that comes after it, which is for people's pages.
+
+    What the API needs of that it gets here: names that the bank does not answer to are refused, and answers say how
+    long they are and what SecurityMiddleware says of every answer. A request that must be redirected to HTTPS goes on
+    to what redirects it.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+        self._view = innermost(get_response)
+        self._redirects = settings.SECURE_SSL_REDIRECT
+        self._headers = {is_secure: _security_headers(is_secure) for is_secure in (False, True)}
+        self._known_hosts: set[str] = set()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_secure = request.is_secure()
+        is_for_people = not request.path_info.startswith("/api/") or request.path_info.startswith("/api/docs")
+        if is_for_people or (self._redirects and not is_secure):
+            return self.get_response(request)
+        self._check_host(request)
+        response = self._view(request)
+        for name, value in self._headers[is_secure]:
+            response.headers.setdefault(name, value)
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
+
+    def _check_host(self, request: HttpRequest) -> None:
+        """Raise DisallowedHost for a name that the bank does not answer to; names that passed once are known."""
+        host = request.META.get("HTTP_HOST")
+        if host not in self._known_hosts:
+            request.get_host()
+            if host and len(self._known_hosts) < MAX_KNOWN_HOSTS:
+                self._known_hosts.add(host)
+
+
+def innermost(get_response: Handler) -> Handler:
+    """Return what the last middleware of the chain that begins with `get_response` calls.
+
+    Django wraps each middleware into what turns its exceptions into answers; that leads on to the middleware itself.
+    """
+    while inner := getattr(getattr(get_response, "__wrapped__", None), "get_response", None):
+        get_response = inner
+    return get_response
+
+
+def _security_headers(is_secure: bool) -> list[tuple[str, str]]:
+    request = HttpRequest()
+    request.is_secure = lambda: is_secure  # type: ignore[method-assign]
+    answer = HttpResponse()
+    del answer.headers["Content-Type"]
+    return list(SecurityMiddleware(lambda _: answer).process_response(request, answer).items())
 
 
 class _ForTheAdmin:

@@ -315,6 +315,8 @@ MIDDLEWARE = [
     "bank.request_id.RequestIdMiddleware",
     "bank.request_record.RequestRecordMiddleware",
     "bank.loopback_only.LoopbackOnlyMiddleware",
+    "bank.middleware.ApiMiddleware",
+    # From here on for people's pages.
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from cachetools import TTLCache
 from django.conf import settings
+from django.http import HttpRequest
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.exceptions import Throttled
@@ -20,6 +21,7 @@ from bank.client_address import client_address
 
 WINDOW_SECONDS = 60
 TIMEOUT_SECONDS = 0.1
+MAX_SHARE = 100
 PAUSE_SECONDS = 5.0
 """How long Valkey is left alone once it failed: requests must not wait for what is away."""
 
@@ -35,17 +37,17 @@ _shut_lock = Lock()
 class PrincipalThrottle(BaseThrottle):
     """So many requests a minute for each principal, whatever its tokens and whichever process they reach."""
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Any, view: Any) -> bool:
         """Count the request, and tell whether it is one of those that the minute allows."""
-        name = f"requests:{request.user.get_username()}:{_minute()}"
-        return _is_within(settings.THROTTLE_REQUESTS_PER_MINUTE, name)
+        limit = settings.THROTTLE_REQUESTS_PER_MINUTE
+        return _allowances(settings.REDIS_URL, limit).take(request.user.get_username())
 
     def wait(self) -> float:
         """Return the seconds until the next minute begins."""
         return _seconds_left()
 
 
-def turned_away_too_often(*, request: Request) -> Throttled | None:
+def turned_away_too_often(*, request: HttpRequest | Request) -> Throttled | None:
     """Count a request that is answered 401 or 403; return what to answer instead if there are too many of them.
 
     Those without a valid token count for the address that they come from, the others for their principal.
@@ -60,7 +62,7 @@ def turned_away_too_often(*, request: Request) -> Throttled | None:
     return Throttled(wait=_seconds_left())
 
 
-def require_not_shut(*, request: Request) -> None:
+def require_not_shut(*, request: HttpRequest | Request) -> None:
     """Raise Throttled if this process has seen too many requests without a valid token from where `request` comes."""
     with _shut_lock:
         is_shut = _shut.get(str(client_address(request))) == _minute()
@@ -81,6 +83,54 @@ def _seconds_left() -> float:
     return WINDOW_SECONDS - time.time() % WINDOW_SECONDS
 
 
+class Allowances:
+    """What one process may still let through of each principal's minute, fetched from Valkey a share at a time.
+
+    A share counts as used once it is fetched. So all processes together never let more through than `limit`; and a
+    principal may be refused early by what lies unused in other processes, less than a share in each: a hundredth of
+    its limit, at most MAX_SHARE requests. While Valkey is away nobody is refused.
+    """
+
+    def __init__(self, *, counters: "Counters", limit: int) -> None:
+        self._counters = counters
+        self._limit = limit
+        self._share = max(1, min(limit // 100, MAX_SHARE))
+        self._minute = 0
+        self._of_minute: dict[str, _Allowance] = {}
+        self._next_minute = Lock()
+
+    def take(self, principal: str) -> bool:
+        """Use one request of the principal's minute; tell whether there was one."""
+        minute = _minute()
+        if minute != self._minute:
+            with self._next_minute:
+                if minute != self._minute:
+                    self._minute, self._of_minute = minute, {}
+        allowance = self._of_minute.setdefault(principal, _Allowance())
+        # Whoever needs the next share waits for the one who fetches it.
+        with allowance.lock:
+            if not allowance.left and not allowance.is_spent:
+                used = self._counters.count(f"requests:{principal}:{minute}", amount=self._share)
+                if used is None:
+                    return True
+                before = used - self._share
+                allowance.left = max(0, min(self._share, self._limit - before))
+                allowance.is_spent = used >= self._limit
+            if not allowance.left:
+                return False
+            allowance.left -= 1
+            return True
+
+
+class _Allowance:
+    """How many requests are left of what was fetched for a principal; `is_spent` if there is nothing more to fetch."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.left = 0
+        self.is_spent = False
+
+
 class Counters:
     """One process' way to the counters in Valkey."""
 
@@ -93,8 +143,8 @@ class Counters:
         )
         self._left_alone_until = 0.0
 
-    def count(self, name: str) -> int | None:
-        """Return how often `name` was counted, this time included, in one round trip; None while Valkey is away."""
+    def count(self, name: str, *, amount: int = 1) -> int | None:
+        """Return what `name` was counted to, this `amount` included, in one round trip; None while Valkey is away."""
         now = time.monotonic()
         if now < self._left_alone_until:
             return None
@@ -103,7 +153,7 @@ class Counters:
             self._left_alone_until = now + PAUSE_SECONDS
         try:
             pipeline = self._valkey.pipeline(transaction=False)
-            pipeline.incr(name)
+            pipeline.incrby(name, amount)
             pipeline.expire(name, WINDOW_SECONDS)
             count: int = pipeline.execute()[0]
         except redis.RedisError as error:
@@ -117,3 +167,8 @@ class Counters:
 @cache
 def _counters(url: str) -> Counters:
     return Counters(url)
+
+
+@cache
+def _allowances(url: str, limit: int) -> Allowances:
+    return Allowances(counters=_counters(url), limit=limit)

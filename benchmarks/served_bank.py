@@ -83,13 +83,15 @@ def projecting(*, log: Path) -> Iterator[None]:
         stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
 
 
-def open_accounts() -> None:
-    """Open ACCOUNTS accounts with ample funds and a hot one; the first LONG_HISTORIES have a page of lines and more."""
+def open_accounts(
+    *, accounts: int = ACCOUNTS, long_histories: int = LONG_HISTORIES, lines: int = LONG_HISTORY_LINES
+) -> None:
+    """Open `accounts` accounts with ample funds and a hot one; the first `long_histories` have `lines` lines more."""
     with ThreadPoolExecutor(8) as threads:
-        names = [HOT_ACCOUNT, *(f"bench-{number}" for number in range(1, ACCOUNTS + 1))]
+        names = [HOT_ACCOUNT, *(f"bench-{number}" for number in range(1, accounts + 1))]
         list(threads.map(_opened, names))
-        long = [f"bench-{number}" for number in range(1, LONG_HISTORIES + 1)]
-        list(threads.map(partial(_deposited, times=LONG_HISTORY_LINES, amount=1), long))
+        long = [f"bench-{number}" for number in range(1, long_histories + 1)]
+        list(threads.map(partial(_deposited, times=lines, amount=1), long))
         list(threads.map(_closed_connection, range(8)))
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from accounts.api_view import ApiView, json_answer
 from accounts.domain.money import currency_exponent
 from accounts.permissions import Permission, reach_of
 from accounts.serializers import IdentifierField, QueryIntegerField, StrictQuerySerializer, read_path_identifier
@@ -41,14 +40,14 @@ class TransferListQuery(StrictQuerySerializer):
     )
 
 
-class TransferListView(APIView):
+class TransferListView(ApiView):
     """Transfers by account and state, the latest first."""
 
     permission = Permission.VIEW_TRANSFERS
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """Answer 200 with one page, and the cursor of the next one if there is more."""
-        query = TransferListQuery.read(data=request.query_params)
+        query = TransferListQuery.read(data=request.GET)
         limit = query["limit"]
         fresh = freshness_column(projection="transfer_status")
         transfers = visible_transfers(reach=reach_of(request)).filter(_selected(query)).order_by("-first_position")
@@ -60,22 +59,22 @@ class TransferListView(APIView):
             "transfers": [transfer_document(row) for row in page],
             "nextCursor": page[-1]["first_position"] if len(rows) > limit else None,
         }
-        return Response(content, headers=read_headers(freshness))
+        return json_answer(content=content, headers=read_headers(freshness))
 
 
-class TransferDetailView(APIView):
+class TransferDetailView(ApiView):
     """One transfer."""
 
     permission = Permission.VIEW_TRANSFERS
 
-    def get(self, request: Request, transfer_id: str) -> Response:
+    def get(self, request: HttpRequest, transfer_id: str) -> HttpResponse:
         """Answer 200; 404 if there is no such transfer, 409 if it never was at `minVersion`."""
         read_path_identifier(name="transferId", value=transfer_id)
-        query = TransferQuery.read(data=request.query_params)
+        query = TransferQuery.read(data=request.GET)
         row, freshness = read_transfer(
             transfer_id=transfer_id, reach=reach_of(request), min_version=query.get("min_version", 0)
         )
-        return Response(transfer_document(row), headers=read_headers(freshness, version=row["version"]))
+        return json_answer(content=transfer_document(row), headers=read_headers(freshness, version=row["version"]))
 
 
 def transfer_document(row: Mapping[str, Any]) -> dict[str, Any]:

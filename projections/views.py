@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.db.models import Q
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from django.http import HttpRequest, HttpResponse
 
+from accounts.api_view import ApiView, json_answer
 from accounts.domain.access import AccountReach
 from accounts.permissions import Permission, reach_of
 from accounts.serializers import read_path_identifier
@@ -26,14 +25,14 @@ from projections.serializers import (
 from projections.statement_reads import Selection, read_statement
 
 
-class AccountListView(APIView):
+class AccountListView(ApiView):
     """Accounts by owner, status and currency, in the order of their ids."""
 
     permission = Permission.VIEW_ACCOUNTS
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """Answer 200 with one page, and the cursor of the next one if there is more."""
-        query = AccountListQuery.read(data=request.query_params)
+        query = AccountListQuery.read(data=request.GET)
         cursor, limit = query.pop("cursor", None), query.pop("limit")
         accounts = AccountSummary.objects.filter(_within(reach_of(request)), **query).order_by("account_id")
         if cursor is not None:
@@ -47,26 +46,26 @@ class AccountListView(APIView):
             "accounts": [account_document(row) for row in page],
             "nextCursor": page[-1]["account_id"] if len(rows) > limit else None,
         }
-        return Response(content, headers=read_headers(freshness))
+        return json_answer(content=content, headers=read_headers(freshness))
 
 
-class AccountDetailView(APIView):
+class AccountDetailView(ApiView):
     """One account."""
 
     permission = Permission.VIEW_ACCOUNTS
     document: ClassVar[Callable[..., dict[str, Any]]] = staticmethod(account_document)
 
-    def get(self, request: Request, account_id: str) -> Response:
+    def get(self, request: HttpRequest, account_id: str) -> HttpResponse:
         """Answer 200, or 404 if the account is not there.
 
         Reads follow writes after a moment. With `minVersion` they do not lag behind that write, and answer 409 if the
         account never was at that version.
         """
         read_path_identifier(name="accountId", value=account_id)
-        query = AccountQuery.read(data=request.query_params)
+        query = AccountQuery.read(data=request.GET)
         min_version = query.get("min_version", 0)
         row, freshness = read_account(account_id=account_id, reach=reach_of(request), min_version=min_version)
-        return Response(self.document(row), headers=read_headers(freshness, version=row["version"]))
+        return json_answer(content=self.document(row), headers=read_headers(freshness, version=row["version"]))
 
 
 class AccountBalanceView(AccountDetailView):
@@ -75,15 +74,15 @@ class AccountBalanceView(AccountDetailView):
     document = staticmethod(balance_document)
 
 
-class AccountHistoryView(APIView):
+class AccountHistoryView(ApiView):
     """The statement of one account, with the running balance on every line."""
 
     permission = Permission.VIEW_ACCOUNTS
 
-    def get(self, request: Request, account_id: str) -> Response:
+    def get(self, request: HttpRequest, account_id: str) -> HttpResponse:
         """Answer 200, 404 or 409, as a read of the account does; the ETag is the version that the lines reflect."""
         read_path_identifier(name="accountId", value=account_id)
-        query = HistoryQuery.read(data=request.query_params)
+        query = HistoryQuery.read(data=request.GET)
         statement = read_statement(
             account_id=account_id,
             selection=_selection(query),
@@ -91,7 +90,7 @@ class AccountHistoryView(APIView):
             min_version=query.get("min_version", 0),
         )
         content = {"accountId": account_id, "entries": [entry_document(line) for line in statement.lines]}
-        return Response(content, headers=read_headers(statement.freshness, version=statement.version))
+        return json_answer(content=content, headers=read_headers(statement.freshness, version=statement.version))
 
 
 def _within(reach: AccountReach) -> Q:

@@ -3,10 +3,9 @@
 from typing import Any
 from uuid import uuid4
 
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from django.http import HttpRequest, HttpResponse
 
+from accounts.api_view import ApiView, json_answer
 from accounts.command_context import authenticated_client, command_context
 from accounts.permissions import Permission, reach_of
 from accounts.repository import account_stream_id
@@ -41,12 +40,12 @@ def transfer_content(*, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-class InitiateTransferView(APIView):
+class InitiateTransferView(ApiView):
     """Moves money from one account to another."""
 
     permission = Permission.TRANSFER_MONEY
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Answer 201, or 202 if the transfer goes on in the background, or the problem that keeps it from being made.
 
         A refusal by a rule is a FAILED transfer; it is told with its `transferId`.
@@ -61,4 +60,6 @@ class InitiateTransferView(APIView):
         if outcome.refused:
             raise CommandRefused(outcome=outcome)
         headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-        return Response(transfer_content(outcome=outcome), status=transfer_status(outcome=outcome), headers=headers)
+        return json_answer(
+            content=transfer_content(outcome=outcome), status=transfer_status(outcome=outcome), headers=headers
+        )

@@ -1,5 +1,6 @@
 """Requests are counted in Valkey, and let pass while it is away."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +9,7 @@ import redis
 from django.conf import settings
 
 from bank.embedded.valkey import EmbeddedValkey
-from bank.throttling import PAUSE_SECONDS, WINDOW_SECONDS, Counters
+from bank.throttling import MAX_SHARE, PAUSE_SECONDS, WINDOW_SECONDS, Allowances, Counters
 from tests.journeys.stoppable_servers import running_server
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -102,3 +103,57 @@ def test_when_valkey_is_back_it_counts_again(clock, tmp_path):
         clock.seconds += PAUSE_SECONDS
         assert counters.count("any") == 1
         assert counters.count("any") == 2
+
+
+def allowances(limit: int, counters: Counters | None = None) -> Allowances:
+    """Return what one process has of everybody's minute."""
+    return Allowances(counters=counters or Counters(settings.REDIS_URL), limit=limit)
+
+
+@pytest.fixture
+def minute(monkeypatch) -> Clock:
+    """A clock of whole minutes, somewhere that no other test counts in."""
+    clock = Clock()
+    clock.seconds = uuid4().int % 10**9 * 60.0
+    monkeypatch.setattr("bank.throttling.time.time", clock.monotonic)
+    return clock
+
+
+@pytest.mark.parametrize("limit", [1, 5, 100, 250])
+def test_a_principal_gets_its_limit_and_no_more_until_the_next_minute(minute, limit):
+    process, principal = allowances(limit), f"client-{uuid4()}"
+    assert [process.take(principal) for _ in range(limit + 3)] == [True] * limit + [False] * 3
+    assert process.take(f"other-{principal}")
+    minute.seconds += 60
+    assert process.take(principal)
+
+
+@pytest.mark.parametrize("limit", [5, 1_000, 20_000])
+def test_processes_let_no_more_through_together_and_hold_back_less_than_a_share_each(minute, limit):
+    processes, principal = [allowances(limit) for _ in range(3)], f"client-{uuid4()}"
+    passed = 0
+    while processes[passed % 3].take(principal):
+        passed += 1
+    share = max(1, min(limit // 100, MAX_SHARE))
+    assert limit - 3 * (share - 1) <= passed <= limit
+    # What the others hold is not lost.
+    assert passed + sum(other.take(principal) for other in processes for _ in range(share)) <= limit
+
+
+def test_threads_of_one_process_let_exactly_the_limit_through(minute):
+    process, principal = allowances(1_000), f"client-{uuid4()}"
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(lambda _: process.take(principal), range(1_500))) == 1_000
+
+
+def test_most_requests_cost_no_round_trip_and_refused_ones_none(minute, monkeypatch):
+    process, principal = allowances(1_000), f"client-{uuid4()}"
+    process.take(principal)
+    sent = calls_of(monkeypatch, "send_packed_command")
+    assert sum(process.take(principal) for _ in range(2_000)) == 999
+    assert len(sent) == 99
+
+
+def test_without_valkey_nobody_is_refused(minute, clock):
+    process = allowances(1, Counters(NOBODY_LISTENS))
+    assert all(process.take("anybody") for _ in range(10))

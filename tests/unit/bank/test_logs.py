@@ -14,9 +14,9 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.test import Client, RequestFactory
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from bank.logs import line_formatter
+from bank.logs import line_formatter, write_line
 from bank.request_id import RequestIdMiddleware
 from bank.request_record import RequestRecordMiddleware
 
@@ -140,3 +140,22 @@ def test_the_settings_send_every_logger_the_same_way(monkeypatch):
         "_granian",
         "py.warnings",
     ]
+
+
+@pytest.mark.parametrize("written", ["json", "console"], indirect=True)
+def test_a_line_by_the_short_way_looks_like_any_other(written):
+    bind_contextvars(requestId="req-1", status=1)
+    try:
+        write_line(logging.getLogger("bank.requests"), logging.INFO, "request", status=200, route="a\nb")
+        structlog.stdlib.get_logger("bank.requests").info("request", status=200, route="a\nb")
+        write_line(logging.getLogger("bank.requests"), logging.DEBUG, "too quiet")
+    finally:
+        clear_contextvars()
+    short, long = written.getvalue().splitlines()
+    if short.startswith("{"):
+        assert json.loads(short).keys() == json.loads(long).keys()
+        assert {**json.loads(short), "timestamp": ""} == {**json.loads(long), "timestamp": ""}
+    else:
+        # After the time, which is as long.
+        assert short[27:] == long[27:]
+        assert "request" in short
