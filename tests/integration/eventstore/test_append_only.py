@@ -28,7 +28,9 @@ DIRECT_INSERT = """
         "TRUNCATE events CASCADE",
         DIRECT_INSERT,
         "SELECT set_config('bank.append', 'on', false); " + DIRECT_INSERT,
+        "SELECT set_config('bank.import', 'on', false); " + DIRECT_INSERT,
         # The text of a statement is part of the call stack, but not its end.
+        f"DO $$ BEGIN {DIRECT_INSERT} /*\nPL/pgSQL function import_events(text[]) line 1 at SQL statement*/; END $$",
         f"DO $$ BEGIN {DIRECT_INSERT} /*\nPL/pgSQL function append_events(text[]) line 1 at SQL statement*/; END $$",
         "MERGE INTO events USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
     ],

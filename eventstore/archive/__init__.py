@@ -1,0 +1,1 @@
+"""Moving a log from one database to another in a file: export and import."""
