@@ -75,19 +75,23 @@ class _Shape(Generic[DomainEvent]):
     schema_version: int
     event_class: type[DomainEvent]
     fields: Mapping[str, _Field]
+    required: frozenset[str]
 
 
 def _field_values(shape: _Shape[Any], data: JsonObject) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    fields_by_key = shape.fields
     for key, value in data.items():
-        if key not in shape.fields:
+        field = fields_by_key.get(key)
+        if field is None:
             raise MalformedEvent(event_type=shape.event_type, key=key, problem="is unexpected")
         # Exactly the kind: a boolean is an int to Python, and never an amount.
-        if type(value) is not shape.fields[key].kind:
+        if type(value) is not field.kind:
             raise MalformedEvent(event_type=shape.event_type, key=key, problem=f"is {type(value).__name__}")
-    for key, field in shape.fields.items():
-        if field.default is MISSING and key not in data:
-            raise MalformedEvent(event_type=shape.event_type, key=key, problem="is missing")
-    return {shape.fields[key].name: value for key, value in data.items()}
+        values[field.name] = value
+    if missing := shape.required.difference(data):
+        raise MalformedEvent(event_type=shape.event_type, key=min(missing), problem="is missing")
+    return values
 
 
 def _shape(
@@ -101,4 +105,5 @@ def _shape(
         key, kind = stored_fields[field.name]
         default = field.default if field.default_factory is MISSING else field.default_factory()
         stored[key] = _Field(field.name, kind, default)
-    return _Shape(event_type, schema_version, event_class, stored)
+    required = frozenset(key for key, field in stored.items() if field.default is MISSING)
+    return _Shape(event_type, schema_version, event_class, stored, required)

@@ -7,7 +7,7 @@ of `accounts.event_types` do the rest.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -122,8 +122,8 @@ class NestjsRows:
             raise RefusedLine(str(error)) from None
         if event.occurred_at < known.occurred_at:
             own_time = event.occurred_at.isoformat()
-            event = replace(
-                event, occurred_at=known.occurred_at, metadata={**event.metadata, "nestjsOccurredAt": own_time}
+            event = event._replace(
+                occurred_at=known.occurred_at, metadata={**event.metadata, "nestjsOccurredAt": own_time}
             )
             self.redated += 1
         self._accounts[event.stream_id] = _Known(account, event.version, event.occurred_at)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from threading import Lock
 from typing import Any
 
@@ -29,6 +29,7 @@ from eventstore.records import (
     StreamAppend,
     StreamRequest,
 )
+from eventstore.store import MAX_POSITION
 
 
 class MemoryEventStore:
@@ -65,9 +66,14 @@ class MemoryEventStore:
         with self._lock:
             return self._events_after(stream_id, after_version, limit)
 
-    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
+    def read_all(
+        self, *, after_position: int, limit: int, up_to_position: int = MAX_POSITION, stream_prefix: str = ""
+    ) -> list[RecordedEvent]:
         with self._lock:
-            return [_fresh_event(event) for event in self._log[after_position : after_position + limit]]
+            # The event at a position stands one place before it.
+            events = map(self._log.__getitem__, range(after_position, min(up_to_position, len(self._log))))
+            selected = (event for event in events if event.stream_id.startswith(stream_prefix))
+            return [_fresh_event(event) for event in islice(selected, limit)]
 
     def head_position(self) -> int:
         with self._lock:
@@ -202,7 +208,7 @@ def _through_json(document: JsonObject) -> Any:
 
 
 def _fresh_event(event: RecordedEvent) -> RecordedEvent:
-    return replace(event, data=_through_json(event.data), metadata=_through_json(event.metadata))
+    return event._replace(data=_through_json(event.data), metadata=_through_json(event.metadata))
 
 
 def _fresh_snapshot(snapshot: Snapshot) -> Snapshot:

@@ -15,6 +15,7 @@ from eventstore.metrics import UNAVAILABLE
 from eventstore.postgres_rows import Row, append_parameters, append_result, loaded, recorded_event
 from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
 from eventstore.statements import statement
+from eventstore.store import MAX_POSITION
 
 # Classes of SQLSTATE. 08 connection, 25006 a standby, 53 resources, 55P03 lock_timeout, 57 shutdown, statement_timeout.
 UNAVAILABLE_STATES = ("08", "25006", "53", "55P03", "57")
@@ -52,8 +53,15 @@ class PostgresEventStore:
         parameters = {"stream_id": stream_id, "after_version": after_version, "limit": limit}
         return [recorded_event(row) for row in self._run("read_stream", parameters)]
 
-    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
-        parameters = {"after_position": after_position, "limit": limit}
+    def read_all(
+        self, *, after_position: int, limit: int, up_to_position: int = MAX_POSITION, stream_prefix: str = ""
+    ) -> list[RecordedEvent]:
+        parameters = {
+            "after_position": after_position,
+            "up_to_position": up_to_position,
+            "stream_prefix": stream_prefix,
+            "limit": limit,
+        }
         return [recorded_event(row) for row in self._run("read_all", parameters)]
 
     def head_position(self) -> int:
@@ -70,7 +78,8 @@ class PostgresEventStore:
             # Below Django's cursor, which would neither prepare the statement nor keep its parameters apart from it.
             connection.ensure_connection()
             with psycopg.Cursor(connection.connection) as cursor:
-                return cursor.execute(statement(stem), parameters, prepare=True).fetchall()
+                # As text, times would be read by Django's way, which takes ten times as long.
+                return cursor.execute(statement(stem), parameters, prepare=True, binary=not writes).fetchall()
         except (psycopg.Error, django.db.Error) as error:
             translated = _translated(error, was_lost=_discard_if_lost(connection), writes=writes)
             if isinstance(translated, StoreUnavailable):

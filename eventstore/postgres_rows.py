@@ -109,32 +109,20 @@ def loaded(*, streams: Sequence[StreamRequest], command_key: CommandKey | None, 
 
 
 def recorded_event(row: Row) -> RecordedEvent:
-    """Return an event from its row; the columns are those of read_stream and read_all."""
-    (
+    """Return an event from its row; the columns are those of read_stream and read_all, in the order of its fields."""
+    position, stream_id, version, event_id, event_type, schema, data, metadata, occurred_at, recorded_at, link = row
+    return RecordedEvent(
         position,
         stream_id,
         version,
         event_id,
         event_type,
-        schema_version,
-        data,
-        metadata,
+        schema,
+        orjson.loads(data),
+        orjson.loads(metadata),
         occurred_at,
         recorded_at,
         link,
-    ) = row
-    return RecordedEvent(
-        event_id=event_id,
-        stream_id=stream_id,
-        version=version,
-        position=position,
-        event_type=event_type,
-        schema_version=schema_version,
-        data=_document(data),
-        metadata=_document(metadata),
-        occurred_at=occurred_at,
-        recorded_at=recorded_at,
-        hash=link,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 JsonObject: TypeAlias = Mapping[str, Any]
@@ -26,18 +26,17 @@ class NewEvent:
     occurred_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedEvent:
-    """An event as the log holds it.
+class RecordedEvent(NamedTuple):
+    """An event as the log holds it; a tuple, as some millions of them are read in a row.
 
     `version` counts within the stream and `position` over the whole log, both 1, 2, 3 … with no gap. `recorded_at` is
     the time of insertion. `hash` is the link of the stream's hash chain (see `eventstore.chain`).
     """
 
-    event_id: UUID
+    position: int
     stream_id: str
     version: int
-    position: int
+    event_id: UUID
     event_type: str
     schema_version: int
     data: JsonObject

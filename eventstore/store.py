@@ -16,6 +16,8 @@ from eventstore.records import (
     StreamRequest,
 )
 
+MAX_POSITION = 2**63 - 1
+
 
 class EventStore(Protocol):
     """An append-only log of events in streams. Both implementations pass one contract test suite."""
@@ -35,10 +37,13 @@ class EventStore(Protocol):
         """Return at most `limit` events of one stream after a version, in order."""
         ...
 
-    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
-        """Return at most `limit` events of the log after a position, in order.
+    def read_all(
+        self, *, after_position: int, limit: int, up_to_position: int = MAX_POSITION, stream_prefix: str = ""
+    ) -> list[RecordedEvent]:
+        """Return at most `limit` events of the log after a position, in order, of streams whose ids begin so.
 
-        A reader that goes on from the last position it saw misses none: position order is commit order.
+        A reader that goes on from the last position it saw misses none: position order is commit order. For the same
+        reason a reader of some streams alone may go on from `up_to_position`, if that is not beyond the head.
         """
         ...
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
@@ -21,8 +21,8 @@ from projections.read_models import write_rows
 logger = logging.getLogger(__name__)
 
 DATABASE_IS_AWAY = (StoreUnavailable, OperationalError, InterfaceError)
-# What a row itself can be at fault for; any other error of the database says nothing about the events.
-REFUSED_ROWS = (DataError, IntegrityError, ValueError, OverflowError)
+# What rows can be at fault for, or their making; any other error of the database says nothing about the events.
+REFUSED_ROWS = (DataError, IntegrityError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class StreamGap(Exception):
@@ -37,8 +37,7 @@ class Progress:
     events: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step(Generic[State]):
+class Step(NamedTuple, Generic[State]):
     """One event, and what its stream had come to with it."""
 
     event: RecordedEvent
@@ -64,18 +63,22 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
         checkpoint = lock_checkpoint(projector=projector, skip_locked=True)
         if checkpoint is None:
             return None
-        events = (store or event_store()).read_all(
-            after_position=checkpoint.position, limit=settings.PROJECTION_BATCH_EVENTS
-        )
-        if events:
+        store = store or event_store()
+        begin = checkpoint.position
+        # Whatever is not beyond the head is committed, so no event can come in there later: see append_events.
+        end = min(store.head_position(), begin + settings.PROJECTION_BATCH_EVENTS)
+        if end > begin:
+            events = store.read_all(
+                after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix
+            )
             project(projector=projector, events=events)
-            checkpoint.position = events[-1].position
+            checkpoint.position = end
             checkpoint.heartbeat_at = timezone.now()
             checkpoint.save(force_update=True)
-    if events:
+    if end > begin:
         BATCHES_PROJECTED.labels(projector.name).inc()
-        EVENTS_PROJECTED.labels(projector.name).inc(len(events))
-    return Progress(position=checkpoint.position, events=len(events))
+        EVENTS_PROJECTED.labels(projector.name).inc(end - begin)
+    return Progress(position=checkpoint.position, events=max(end - begin, 0))
 
 
 def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:

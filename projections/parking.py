@@ -22,8 +22,11 @@ MAX_DELAY = timedelta(hours=1)
 
 def parked(*, projection: str, stream_ids: Collection[str]) -> list[str]:
     """Return those of the streams that the projection has put aside."""
-    failures = ProjectionFailure.objects.filter(projection=projection, stream_id__in=list(stream_ids))
-    return list(failures.values_list("stream_id", flat=True))
+    failures = ProjectionFailure.objects.filter(projection=projection)
+    # Mostly there are none, and all these ids need not be looked for.
+    if not failures.exists():
+        return []
+    return list(failures.filter(stream_id__in=list(stream_ids)).values_list("stream_id", flat=True))
 
 
 def park(*, projection: str, event: RecordedEvent, error: Exception) -> None:

@@ -190,7 +190,15 @@ class Account:
             raise ImpossibleEvent(event=event, problem=f"{event.currency} on an account in {self.currency}")
         if event.amount < 1 or not 0 <= balance <= MAX_AMOUNT:
             raise ImpossibleEvent(event=event, problem=f"{event.amount} makes {self.balance} to {balance}")
-        return replace(self, balance=balance)
+        # Spelled out, as most events come here: `replace` takes three times as long.
+        return Account(
+            account_id=self.account_id,
+            owner_id=self.owner_id,
+            client_id=self.client_id,
+            currency=self.currency,
+            balance=balance,
+            status=self.status,
+        )
 
 
 def _said_by(command: AccountCommand) -> dict[str, Any]:

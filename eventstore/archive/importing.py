@@ -1,7 +1,7 @@
 """Taking in a log that was written elsewhere: all of a file in one transaction, or nothing of it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from django.db import transaction
@@ -185,7 +185,7 @@ def _chained(event: RecordedEvent, previous: StoredLink | None) -> RecordedEvent
         raise RefusedLine(str(error)) from None
     if event.hash not in (b"", link):
         raise RefusedLine("its hash is not that of what it says and of the event before it in its stream")
-    return replace(event, hash=link)
+    return event._replace(hash=link)
 
 
 def _link(event: RecordedEvent) -> StoredLink:
@@ -206,4 +206,4 @@ def _require_same(event: RecordedEvent, stored: StoredLink, log_head: int) -> No
 def _placed(event: RecordedEvent, next_position: int) -> RecordedEvent:
     if event.position not in (0, next_position):
         raise RefusedLine(f"the log holds another event at position {event.position}")
-    return replace(event, position=next_position)
+    return event._replace(position=next_position)

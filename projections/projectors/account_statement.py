@@ -1,8 +1,7 @@
 """Projects every account's statement: a line for each event, with the balance it left."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -17,8 +16,7 @@ from projections.statements import statement
 _LAST_LINE = ("account_id", "stream_version", "event_type", "currency", "balance")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementEnd:
+class StatementEnd(NamedTuple):
     """Where a statement stands: the account as far as its lines tell, and its last line if that is a new one."""
 
     account: Account

@@ -1,8 +1,8 @@
 """Projects every account as it is now."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from accounts.domain.account import Account, AccountStatus
 from eventstore.records import RecordedEvent
@@ -14,8 +14,7 @@ from projections.read_models import load_rows
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SummarisedAccount:
+class SummarisedAccount(NamedTuple):
     """An account, and the events that made it so: their number, the last position, the first and the last time."""
 
     account: Account

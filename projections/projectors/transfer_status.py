@@ -1,9 +1,9 @@
 """Projects every transfer as it is now."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventstore.records import RecordedEvent
 from projections.models import TransferStatus
@@ -18,8 +18,7 @@ from transfers.repository import PREFIX
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowedTransfer:
+class FollowedTransfer(NamedTuple):
     """A transfer, and the events that made it so: their number, the first and the last position and time.
 
     `error` is what it got stuck with, last.

@@ -1,7 +1,6 @@
 """What the database itself holds those to who import, and who they are."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -31,7 +30,7 @@ FIRST = RecordedEvent(
     recorded_at=NOON,
     hash=bytes(32),
 )
-SECOND = replace(FIRST, event_id=uuid4(), version=2, position=2, hash=bytes([1]) * 32)
+SECOND = FIRST._replace(event_id=uuid4(), version=2, position=2, hash=bytes([1]) * 32)
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +78,17 @@ def test_events_that_follow_are_written(new_bank):
     ],
 )
 def test_events_that_do_not_follow_are_refused(bank, changes: dict[str, Any], previous_hash):
-    assert refused_state(replace(SECOND, **changes), previous_hashes=[previous_hash]) == "BK005"
+    assert refused_state(SECOND._replace(**changes), previous_hashes=[previous_hash]) == "BK005"
 
 
 def test_an_event_that_comes_before_its_predecessor_is_refused(bank):
-    third = replace(SECOND, position=2, version=3, hash=bytes([3]) * 32)
-    second = replace(SECOND, position=3)
+    third = SECOND._replace(position=2, version=3, hash=bytes([3]) * 32)
+    second = SECOND._replace(position=3)
     assert refused_state(third, second, previous_hashes=[second.hash, FIRST.hash]) == "BK005"
 
 
 def test_the_same_version_again_is_refused(bank):
-    assert refused_state(replace(FIRST, position=2), previous_hashes=[b""]) == "23505"
+    assert refused_state(FIRST._replace(position=2), previous_hashes=[b""]) == "23505"
 
 
 def test_no_isolation_level_but_read_committed(bank):

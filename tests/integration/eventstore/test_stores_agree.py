@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eventstore.exceptions import InvalidAppend
 from eventstore.memory import MemoryEventStore
 from eventstore.postgres import PostgresEventStore
-from eventstore.records import CommandKey, Commit, StreamRequest
+from eventstore.records import CommandKey, Commit, RecordedEvent, StreamRequest
 from eventstore.store import EventStore
 from tests.factories import (
     NOON,
@@ -83,6 +83,8 @@ def commit_from(plan: dict[str, Any], world: World) -> Commit:
 
 def without_place(record: Any, start: int) -> Any:
     """Return `record` with positions counted from `start` and no time of insertion: all that two logs may differ in."""
+    if isinstance(record, RecordedEvent):
+        return without_place(record._replace(position=record.position - start, recorded_at=NOON)._asdict(), start)
     if isinstance(record, list | tuple):
         return [without_place(item, start) for item in record]
     if isinstance(record, dict):

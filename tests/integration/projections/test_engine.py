@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,8 +30,8 @@ class ForgetfulStore(PostgresEventStore):
         super().__init__()
         self.hidden = (stream_id, version)
 
-    def read_all(self, *, after_position: int, limit: int) -> list[RecordedEvent]:
-        events = super().read_all(after_position=after_position, limit=limit)
+    def read_all(self, **where: Any) -> list[RecordedEvent]:
+        events = super().read_all(**where)
         return [event for event in events if (event.stream_id, event.version) != self.hidden]
 
 
@@ -180,6 +181,31 @@ def test_a_refused_row_parks_its_stream_at_the_very_event(projector):
     projector.refused_totals = set()
     assert rebuild_stream(projector=projector, stream_id=stream.stream_id).error is None
     assert projector.totals(stream) == [(4, 10)]
+
+
+@pytest.mark.parametrize("total", [10**30, 2**63, "NUL \0", "\ud800", {1}, 1.5, None], ids=ascii)
+def test_a_row_that_cannot_be_written_parks_its_stream_alone(projector, total):
+    projector.strange_totals = {6: total}
+    stream, other = numbers(1, 2, 3), numbers(100, 200)
+    project(projector)
+    assert projector.totals(stream, other) == [(2, 3), (2, 300)]
+    assert failures(projector)[stream.stream_id].version == 3
+    assert failures(projector).keys() == {stream.stream_id}
+
+
+def test_a_stream_whose_rows_cannot_be_made_is_parked_alone(projector, monkeypatch):
+    make = projector.rows
+
+    def clumsy(*, history):
+        if history[-1].total == 6:
+            raise KeyError("nothing")
+        return make(history=history)
+
+    monkeypatch.setattr(projector, "rows", clumsy)
+    stream, other = numbers(1, 2, 3), numbers(100, 200)
+    project(projector)
+    assert projector.totals(stream, other) == [(2, 3), (2, 300)]
+    assert failures(projector)[stream.stream_id].error == "KeyError: 'nothing'"
 
 
 def test_a_row_refused_before_a_poison_event_is_what_the_stream_is_parked_at(projector):

@@ -1,6 +1,5 @@
 """The lines of the file that a log travels in: what is written is what is read, and no byte can be changed unseen."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
@@ -81,7 +80,7 @@ def read(lines: list[bytes]) -> list[Entry]:
 
 
 def placed(events: list[RecordedEvent]) -> list[RecordedEvent]:
-    return [replace(event, position=position) for position, event in enumerate(events, start=8)]
+    return [event._replace(position=position) for position, event in enumerate(events, start=8)]
 
 
 @given(st.lists(COMMANDS, max_size=3, unique_by=lambda command: command.key), st.lists(EVENTS, max_size=3))
