@@ -86,7 +86,7 @@ COMMAND_HEADERS = (
         {"type": "string", "const": "true"},
         OpenApiParameter.HEADER,
         description="This is the answer to an earlier request with the same key.",
-        response=[201, 404, 409, 422],
+        response=[201, 202, 404, 409, 422],
     ),
 )
 

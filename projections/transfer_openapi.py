@@ -1,6 +1,5 @@
 """What the OpenAPI schema says of the GETs on transfers."""
 
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from accounts.openapi import Operation, Operations
@@ -16,6 +15,7 @@ from accounts.serializers import (
 from projections import transfer_views as views
 from projections.models import TRANSFER_STATES
 from projections.openapi import READ_HEADERS, READ_PROBLEMS
+from transfers.openapi import TRANSFER_ETAG
 
 
 class Failure(StrictSerializer):
@@ -53,14 +53,6 @@ class TransferListAnswer(StrictSerializer):
     )
 
 
-_ETAG = OpenApiParameter(
-    "ETag",
-    {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
-    OpenApiParameter.HEADER,
-    required=True,
-    description="The version of the transfer.",
-    response=[200],
-)
 _TRANSFER = {
     "transferId": "trf-1",
     "state": "COMPLETED",
@@ -97,7 +89,7 @@ OPERATIONS: Operations = {
         query=views.TransferQuery,
         answer=TransferAnswer,
         answer_example=_TRANSFER,
-        headers=(*READ_HEADERS, _ETAG),
+        headers=(*READ_HEADERS, TRANSFER_ETAG),
         problems=(*READ_PROBLEMS, "transfer_not_found", "version_conflict"),
     ),
 }

@@ -1,5 +1,6 @@
 """What the OpenAPI schema says of the POST on transfers."""
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from accounts.openapi import COMMAND_HEADERS, COMMAND_PROBLEMS, ETAG, Operation, Operations
@@ -8,6 +9,15 @@ from transfers import views
 from transfers.serializers import TransferSerializer
 
 IN_FLIGHT_STATES = ("PENDING", "STUCK")
+
+TRANSFER_ETAG = OpenApiParameter(
+    "ETag",
+    {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The version of the transfer.",
+    response=[200, 201, 202],
+)
 
 
 class AcceptedTransfer(StrictSerializer):
@@ -52,7 +62,7 @@ OPERATIONS: Operations = {
             **_ORDER,
             "currencyExponent": 2,
         },
-        headers=tuple(header for header in COMMAND_HEADERS if header is not ETAG),
+        headers=tuple(TRANSFER_ETAG if header is ETAG else header for header in COMMAND_HEADERS),
         problems=(
             *COMMAND_PROBLEMS,
             "account_not_found",

@@ -59,7 +59,6 @@ class InitiateTransferView(ApiView):
         outcome = initiate_transfer(command=command, context=context, reach=reach_of(request))
         if outcome.refused:
             raise CommandRefused(outcome=outcome)
-        headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-        return json_answer(
-            content=transfer_content(outcome=outcome), status=transfer_status(outcome=outcome), headers=headers
-        )
+        content = transfer_content(outcome=outcome)
+        headers = {"ETag": f'"{content["version"]}"'} | ({"Idempotent-Replayed": "true"} if outcome.replayed else {})
+        return json_answer(content=content, status=transfer_status(outcome=outcome), headers=headers)

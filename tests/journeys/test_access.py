@@ -98,13 +98,17 @@ def send(
     url = row.path.format(accountId=account_id, commandId=account_id, transferId=account_id)
     if row.method == "GET":
         return bank.get(url, headers=headers)
-    content = CONTENTS.get(url.rpartition("/")[2]) or {}
-    if row.path == "/api/accounts":
-        content = {"accountId": f"acc-{uuid4()}", "ownerId": "user-1", "currency": "USD"}
-    if row.path == "/api/transfers":
-        content = {"sourceAccountId": account_id, "destinationAccountId": destination(), **MOVEMENT}
     headers["Idempotency-Key"] = f"{key}-{account_id}"
-    return bank.request(row.method, url, json=content | extra, headers=headers)
+    return bank.request(row.method, url, json=content_for(row, account_id) | extra, headers=headers)
+
+
+def content_for(row: ApiRow, account_id: str) -> dict[str, object]:
+    """Return what the command of `row` says, about the account of this id; one that is opened is named after it."""
+    if row.path == "/api/accounts":
+        return {"accountId": f"new-{account_id}", "ownerId": "user-1", "currency": "USD"}
+    if row.path == "/api/transfers":
+        return {"sourceAccountId": account_id, "destinationAccountId": destination(), **MOVEMENT}
+    return CONTENTS.get(row.path.rpartition("/")[2]) or {}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -119,6 +123,7 @@ def test_what_each_role_may_do(guarded, senders, row, role):
             problem(response, status=403, code="forbidden")
         assert (len(events_of(mine)), len(events_of(theirs))) == (before, before)
         assert verdict_of(me, mine) is verdict_of(me, theirs) is None
+        assert events_of(f"new-{mine}") == events_of(f"new-{theirs}") == []
         return
     # Nobody runs the projections of this bank: it says so where it is asked whether it is ready.
     assert on_mine.status_code in ((200, 503) if row.path == "/health/ready" else (200, 201)), on_mine.text
@@ -155,7 +160,7 @@ def test_without_a_good_token_nothing_is_told_or_done(guarded, senders):
             }
             assert response.headers["WWW-Authenticate"] == "Bearer"
             assert account_id not in response.text
-        assert len(events_of(account_id)) == before
+        assert (len(events_of(account_id)), events_of(f"new-{account_id}")) == (before, [])
 
 
 def test_anybody_may_ask_for_what_is_nobodys(guarded):
