@@ -38,9 +38,12 @@ def read_account(*, account_id: str, reach: AccountReach, min_version: int) -> t
     the account never was at `min_version`.
     """
     row, freshness = _projected(account_id)
+    if row is not None and not reach.includes(account_id=account_id, client_id=row["client_id"]):
+        # From here on as if it were not there, so that not even the time that it takes tells one from the other.
+        row = None
     if min_version > (row["version"] if row else 0):
         return _stored(account_id, reach, min_version, row), freshness
-    if row is None or not reach.includes(account_id=account_id, client_id=row["client_id"]):
+    if row is None:
         raise AccountNotFound(accountId=account_id)
     return row, freshness
 

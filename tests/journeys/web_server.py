@@ -24,11 +24,12 @@ BANK = "bank.wsgi:application"
 class WebServer:
     """Serves the tests' database as production does, at one address, whatever becomes of its processes."""
 
-    def __init__(self, *, var_dir: Path, application: str = BANK, **variables: str) -> None:
+    def __init__(self, *, var_dir: Path, application: str = BANK, blocking_threads: int = 4, **variables: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        address = ("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4", "--workers-kill-timeout", "3")
-        self._command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, application]
+        granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers-kill-timeout", "3"]
+        address = ["--host", "127.0.0.1", "--port", str(port), "--blocking-threads", str(blocking_threads)]
+        self._command = [*granian, *address, application]
         self.log = var_dir / "web.log"
         self._environment = environment(
             **{
@@ -66,9 +67,11 @@ class WebServer:
 
 
 @contextmanager
-def running_web_server(*, var_dir: Path, application: str = BANK, **variables: str) -> Iterator[WebServer]:
+def running_web_server(
+    *, var_dir: Path, application: str = BANK, blocking_threads: int = 4, **variables: str
+) -> Iterator[WebServer]:
     """Run a web server that answers, with `variables` in its environment."""
-    server = WebServer(var_dir=var_dir, application=application, **variables)
+    server = WebServer(var_dir=var_dir, application=application, blocking_threads=blocking_threads, **variables)
     try:
         with httpx.Client(base_url=server.url, timeout=20) as client:
             wait_until(lambda: answers(client))
@@ -78,10 +81,10 @@ def running_web_server(*, var_dir: Path, application: str = BANK, **variables: s
 
 
 @contextmanager
-def web_server(*, var_dir: Path, **variables: str) -> Iterator[httpx.Client]:
+def web_server(*, var_dir: Path, blocking_threads: int = 4, **variables: str) -> Iterator[httpx.Client]:
     """Run a web server, and give a client of it."""
     with (
-        running_web_server(var_dir=var_dir, **variables) as server,
+        running_web_server(var_dir=var_dir, blocking_threads=blocking_threads, **variables) as server,
         httpx.Client(base_url=server.url, timeout=20) as client,
     ):
         yield client
