@@ -17,6 +17,11 @@ from bank.embedded.server_kind import ServerKind
 from tests.own_bank import environment, manage
 from tests.polling import wait_until
 
+PROJECTION_WORKER = (
+    *("celery", "-A", "bank.celery:app", "worker", "--beat", "--pool=threads", "--concurrency=1"),
+    *("-Q", "projections"),
+)
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -81,10 +86,9 @@ def running_bank(*, var_dir: Path, database_url: str, broker_url: str) -> Iterat
     assert manage("migrate", env=env).returncode == 0
     port = free_port()
     web = ("granian", "--interface", "wsgi", "bank.wsgi:application", "--host", "127.0.0.1", "--port", str(port))
-    worker = ("celery", "-A", "bank.celery:app", "worker", "--beat", "--pool=threads", "--concurrency=1")
     with (
-        _running("web", (*web, "--blocking-threads", "8", "--workers-kill-timeout", "3"), env, var_dir),
-        _running("worker", (*worker, "-Q", "projections"), env, var_dir),
+        running_process("web", (*web, "--blocking-threads", "8", "--workers-kill-timeout", "3"), env, var_dir),
+        running_process("worker", PROJECTION_WORKER, env, var_dir),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
     ):
         wait_until(lambda: _answers(client))
@@ -92,7 +96,8 @@ def running_bank(*, var_dir: Path, database_url: str, broker_url: str) -> Iterat
 
 
 @contextmanager
-def _running(name: str, command: Sequence[str], env: Mapping[str, str], var_dir: Path) -> Iterator[None]:
+def running_process(name: str, command: Sequence[str], env: Mapping[str, str], var_dir: Path) -> Iterator[None]:
+    """Run `python -m` with a command, and end it in order."""
     process = start_child(
         command=[sys.executable, "-m", *command],
         log=var_dir / f"{name}.log",

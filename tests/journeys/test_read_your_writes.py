@@ -1,9 +1,16 @@
-"""Write, then read: with no worker running, so that no read model ever hears of the write."""
+"""Write, then read: with no worker running, so that no read model ever hears of the write, and with one in full run."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import uuid4
+
+import httpx
 
 from tests.journeys.account_api import deposit, open_account, problem, withdraw
 from tests.journeys.principals import bearer, issue_token
+from tests.journeys.stoppable_servers import PROJECTION_WORKER, running_process
+from tests.journeys.web_server import process_environment
+from tests.polling import wait_until
 
 
 def test_what_was_written_is_read_at_once(api):
@@ -59,3 +66,41 @@ def test_no_version_tells_a_client_of_the_account_of_another(guarded):
                 guarded.get(url, params={"minVersion": version}, headers=other), status=404, code="account_not_found"
             )
         assert guarded.get(url, params={"minVersion": 1}, headers=own).status_code == 200
+
+
+def test_beside_a_running_worker_no_read_is_behind_its_write(api, tmp_path):
+    """Whatever the worker has come to when the read is made, and however far it gets while that is under way."""
+    env = process_environment(var_dir=tmp_path, API_AUTH="open", PROJECTION_IDLE_SECONDS="0.001")
+    with running_process("worker", PROJECTION_WORKER, env, tmp_path), ThreadPoolExecutor(4) as clients:
+        account_id = open_account(api)
+        wait_until(lambda: api.get(f"/api/accounts/{account_id}").status_code == 200)
+        account_ids = list(clients.map(partial(write_and_read, str(api.base_url)), range(12, 16)))
+        for account_id, number in zip(account_ids, range(12, 16), strict=True):
+            wait_until(partial(has_arrived, api, account_id, number + 1))
+            assert api.get(f"/api/accounts/{account_id}/history").json()["entries"][-1]["streamVersion"] == number + 1
+
+
+def has_arrived(api: httpx.Client, account_id: str, version: int) -> bool:
+    views = ("", "/history")
+    return all(api.get(f"/api/accounts/{account_id}{view}").headers.get("ETag") == f'"{version}"' for view in views)
+
+
+def write_and_read(url: str, number: int) -> str:
+    """Make `number` deposits of different amounts, and look at all that is read after each."""
+    with httpx.Client(base_url=url, timeout=20) as api:
+        account_id = open_account(api)
+        account, balances = f"/api/accounts/{account_id}", [0]
+        for amount in range(1, number + 1):
+            written = deposit(api, account_id, amount=amount).json()
+            balances.append(balances[-1] + amount)
+            at_least = {"minVersion": written["version"]}
+            # The account is at this version and no later: nobody else writes to it.
+            for view in ("", "/balance"):
+                read = api.get(account + view, params=at_least)
+                assert (read.json()["balance"], read.json()["version"]) == (balances[-1], amount + 1)
+            forwards = api.get(f"{account}/history", params=at_least).json()["entries"]
+            backwards = api.get(f"{account}/history", params={**at_least, "order": "desc"}).json()["entries"]
+            assert [line["balance"] for line in forwards] == balances
+            assert [line["streamVersion"] for line in forwards] == list(range(1, amount + 2))
+            assert backwards == forwards[::-1]
+    return account_id

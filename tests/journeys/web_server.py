@@ -31,16 +31,7 @@ class WebServer:
         address = ["--host", "127.0.0.1", "--port", str(port), "--blocking-threads", str(blocking_threads)]
         self._command = [*granian, *address, application]
         self.log = var_dir / "web.log"
-        self._environment = environment(
-            **{
-                "DATABASE_URL": database_url(),
-                "REDIS_URL": settings.CELERY_BROKER_URL,
-                "SECRET_KEY": settings.SECRET_KEY,
-                "BANK_VAR_DIR": str(var_dir),
-                "PYTHONPATH": os.getcwd(),
-            }
-            | variables
-        )
+        self._environment = process_environment(var_dir=var_dir, **variables)
         self._process = self._started()
 
     def kill(self) -> None:
@@ -88,6 +79,18 @@ def web_server(*, var_dir: Path, blocking_threads: int = 4, **variables: str) ->
         httpx.Client(base_url=server.url, timeout=20) as client,
     ):
         yield client
+
+
+def process_environment(*, var_dir: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a process of the bank on the tests' database, with `variables`."""
+    of_the_tests = {
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": settings.CELERY_BROKER_URL,
+        "SECRET_KEY": settings.SECRET_KEY,
+        "BANK_VAR_DIR": str(var_dir),
+        "PYTHONPATH": os.getcwd(),
+    }
+    return environment(**of_the_tests | variables)
 
 
 def database_url() -> str:
