@@ -21,7 +21,5 @@ def api(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def guarded(django_db_setup, tmp_path_factory) -> Iterator[httpx.Client]:
     """A client, without a token, of a web server that asks for one."""
-    # The tests turn up without a good token more often than anybody may.
-    variables = {"API_AUTH": "token", "THROTTLE_TURNED_AWAY_PER_MINUTE": "1000000"}
-    with web_server(var_dir=tmp_path_factory.mktemp("guarded"), **variables) as client:
+    with web_server(var_dir=tmp_path_factory.mktemp("guarded"), API_AUTH="token") as client:
         yield client

@@ -44,7 +44,8 @@ def test_too_many_requests(django_db_setup, tmp_path):
 
 @pytest.mark.parametrize("API_AUTH", ["token", "open"])
 def test_without_valkey_or_without_tokens_nobody_is_refused(django_db_setup, tmp_path, API_AUTH):
-    variables = {"API_AUTH": API_AUTH, "THROTTLE_REQUESTS_PER_MINUTE": "1"}
+    limits = dict.fromkeys(("THROTTLE_REQUESTS_PER_MINUTE", "THROTTLE_TURNED_AWAY_PER_MINUTE"), "1")
+    variables = {"API_AUTH": API_AUTH, **limits}
     if API_AUTH == "token":
         variables["REDIS_URL"] = "redis://127.0.0.1:1/0"
     with web_server(var_dir=tmp_path, **variables) as bank:
