@@ -24,11 +24,13 @@ BANK = "bank.wsgi:application"
 class WebServer:
     """Serves the tests' database as production does, at one address, whatever becomes of its processes."""
 
-    def __init__(self, *, var_dir: Path, application: str = BANK, blocking_threads: int = 4, **variables: str) -> None:
+    def __init__(
+        self, *, var_dir: Path, application: str = BANK, blocking_threads: str = "4", **variables: str
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers-kill-timeout", "3"]
-        address = ["--host", "127.0.0.1", "--port", str(port), "--blocking-threads", str(blocking_threads)]
+        address = ["--host", "127.0.0.1", "--port", str(port), "--blocking-threads", blocking_threads]
         self._command = [*granian, *address, application]
         self.log = var_dir / "web.log"
         self._environment = process_environment(var_dir=var_dir, **variables)
@@ -59,7 +61,7 @@ class WebServer:
 
 @contextmanager
 def running_web_server(
-    *, var_dir: Path, application: str = BANK, blocking_threads: int = 4, **variables: str
+    *, var_dir: Path, application: str = BANK, blocking_threads: str = "4", **variables: str
 ) -> Iterator[WebServer]:
     """Run a web server that answers, with `variables` in its environment."""
     server = WebServer(var_dir=var_dir, application=application, blocking_threads=blocking_threads, **variables)
@@ -72,7 +74,7 @@ def running_web_server(
 
 
 @contextmanager
-def web_server(*, var_dir: Path, blocking_threads: int = 4, **variables: str) -> Iterator[httpx.Client]:
+def web_server(*, var_dir: Path, blocking_threads: str = "4", **variables: str) -> Iterator[httpx.Client]:
     """Run a web server, and give a client of it."""
     with (
         running_web_server(var_dir=var_dir, blocking_threads=blocking_threads, **variables) as server,
