@@ -54,7 +54,7 @@ def event_hash(*, previous_hash: bytes, stream_id: str, version: int, event: New
 
 def canonical_time(moment: datetime) -> str:
     """Return UTC with microseconds, PostgreSQL's own resolution: 2026-03-22T10:00:00.000000Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def check_json(document: JsonObject, *, path: str) -> None:

@@ -7,6 +7,9 @@ from django.utils import timezone
 from accounts.domain.account import AccountStatus
 from accounts.domain.money import MAX_AMOUNT
 from projections.job_models import ProjectionJob as ProjectionJob
+from projections.verification_models import VerificationCycle as VerificationCycle
+from projections.verification_models import VerificationDifference as VerificationDifference
+from projections.verification_models import VerifiedStream as VerifiedStream
 from transfers.domain.transfer import TransferState
 
 STATUSES = tuple(status.value for status in AccountStatus if status is not AccountStatus.NEW)

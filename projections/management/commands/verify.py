@@ -1,0 +1,111 @@
+"""manage.py verify: folds the log, and compares everything with it, to the unit."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from accounts.repository import account_stream_id
+from projections.engine import DATABASE_IS_AWAY
+from projections.projectors import PROJECTORS
+from projections.runner import on_one_line
+from projections.verification.differences import Report
+from projections.verification.run import Run
+
+DIFFERS, NOT_VERIFIED = 1, 2
+
+
+class Command(BaseCommand):
+    """Prints what differs and what is parked; exits 0 if nothing differs (any more), 1 if something does, 2 if it could
+    not be found out."""
+
+    help = "Check the log by itself, and every read model, snapshot and list against it; exit 1 if anything differs."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add what narrows it down, and what mends."""
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--account", metavar="ID", help="this account alone")
+        which.add_argument("--stream", metavar="ID", help="this stream alone, such as transfer-7")
+        parser.add_argument(
+            "--repair", action="store_true", help="make anew from the log what is derived from it and differs"
+        )
+        parser.add_argument("--limit", type=int, default=100, help="how many differences to print (100)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Verify. Raises CommandError with the exit code."""
+        if settings.IN_MEMORY:
+            raise CommandError("verify needs PostgreSQL: an in-memory bank keeps nothing", returncode=NOT_VERIFIED)
+        if options["limit"] < 0:
+            raise CommandError("--limit must be 0 or more", returncode=NOT_VERIFIED)
+        account_id, stream_id = options["account"], options["stream"]
+        report = Report(limit=options["limit"])
+        run = Run(projectors=PROJECTORS, report=report, repair=options["repair"], on_left=self._say_left)
+        try:
+            self._verify(run, account_stream_id(account_id) if account_id is not None else stream_id)
+        except DATABASE_IS_AWAY as error:
+            raise CommandError(f"the database is away: {on_one_line(error)}", returncode=NOT_VERIFIED) from error
+        except KeyboardInterrupt:
+            self._print(report)
+            raise CommandError("stopped before it was done", returncode=NOT_VERIFIED) from None
+        self._print(report)
+        if report.remaining:
+            raise CommandError(f"{_counted(report.remaining, 'difference')} to look at", returncode=DIFFERS)
+
+    def _verify(self, run: Run, stream_id: str | None) -> None:
+        if stream_id is None:
+            with _progress(run):
+                run.verify_bank()
+        elif not run.verify_stream(stream_id=stream_id):
+            raise CommandError(f"nothing is kept of {stream_id}", returncode=NOT_VERIFIED)
+
+    def _say_left(self, text: str) -> None:
+        self.stderr.write(f"not mended: {text}")
+
+    def _print(self, report: Report) -> None:
+        for found in report.differences:
+            self.stdout.write(str(found))
+        if report.total > len(report.differences):
+            self.stdout.write(f"… and {report.total - len(report.differences):,} more")
+        for projection, stream_id, version in report.parked:
+            self.stdout.write(f"parked: {stream_id}: {projection} waits at version {version}")
+        self.stdout.write(_summary(report))
+
+
+def _summary(report: Report) -> str:
+    verified = f"{_counted(report.events, 'event')} in {_counted(report.streams, 'stream')}"
+    by_check = ", ".join(f"{check} {count:,}" for check, count in sorted(report.counts.items()))
+    found = f"{_counted(report.total, 'difference')} ({by_check})" if report.total else "no difference"
+    mended = f", {report.mended:,} of them mended" if report.mended else ""
+    parked = f"; {_counted(report.parked_streams, 'parked stream')} not compared" if report.parked_streams else ""
+    return f"{verified}: {found}{mended}{parked}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+@contextmanager
+def _progress(run: Run) -> Iterator[None]:
+    """Show people how far it is, how fast, and how long it still takes; nothing to a file or a pipe."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} events, {task.fields[rate]:,.0f} events/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        bar = progress.add_task("verify", total=0, rate=0.0)
+
+        def begin(head: int) -> None:
+            progress.update(bar, total=head)
+
+        def advance(events: int) -> None:
+            progress.update(bar, advance=events, rate=progress.tasks[0].speed or 0.0)
+
+        run.on_head, run.on_events = begin, advance
+        yield

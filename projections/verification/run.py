@@ -1,0 +1,131 @@
+"""A verification from beginning to end: of the whole bank, or of one stream."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db import OperationalError
+from django.utils import timezone
+from psycopg.errors import SerializationFailure
+
+from projections.projector import Projector
+from projections.verification.books import Books
+from projections.verification.consistent_view import consistent_view
+from projections.verification.differences import Findings, Report
+from projections.verification.repair import CannotMend, mend
+from projections.verification.slices import Slice, Task, verify_streams
+from projections.verification.sorted_rows import StreamRange
+from projections.verification.standing import drop_differences_of_the_log, keep_differences, keep_slice
+from projections.verification.whole_log import beyond_the_head, holes, wrong_transfers
+
+SLICE_SECONDS = 2.0
+"""How long a view lasts: while it does, no read model can be replaced, and nothing that it sees be vacuumed away."""
+
+MAX_ATTEMPTS = 10
+
+Made = TypeVar("Made")
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """How to verify: whether to mend what differs, and who is told of events as they are taken, and of what is left."""
+
+    projectors: Sequence[Projector[Any]]
+    report: Report
+    repair: bool = False
+    on_head: Callable[[int], None] = lambda head: None
+    on_events: Callable[[int], None] = lambda events: None
+    on_left: Callable[[str], None] = lambda text: None
+
+    def verify_bank(self) -> None:
+        """Verify every stream, and then what no stream can tell; fill `report`. Raises the database's errors."""
+        began_at = timezone.now()
+        books, head, streams = Books(), None, StreamRange()
+        while True:
+            made, books, head = self._slice(streams, books, head)
+            self._settle(made)
+            if made.is_last:
+                break
+            streams = StreamRange.after(made.last_stream_id or "")
+        self._verify_whole_log(books, head)
+        drop_differences_of_the_log(began_at=began_at)
+
+    def verify_stream(self, *, stream_id: str) -> bool:
+        """Verify one stream; return whether anything is kept of it. Raises the database's errors."""
+        made = self._one(stream_id)
+        self._settle(made)
+        return bool(made.streams)
+
+    def _slice(self, streams: StreamRange, books: Books, head: int | None) -> tuple[Slice, Books, int]:
+        """Verify the next streams; the first slice says what the head of the log is for all of them."""
+
+        def attempt() -> tuple[Slice, Books, int]:
+            with consistent_view(projectors=self.projectors) as view:
+                added, until_head = books.copy(), view.head if head is None else head
+                self.on_head(until_head)
+                task = Task(
+                    view=view, projectors=self.projectors, books=added, head=until_head, on_events=self.on_events
+                )
+                made = verify_streams(task=task, streams=streams, until=time.monotonic() + SLICE_SECONDS)
+                keep_slice(made=made, streams=streams)
+                return made, added, until_head
+
+        return again_if_overtaken(attempt)
+
+    def _one(self, stream_id: str) -> Slice:
+        streams = StreamRange.of(stream_id)
+
+        def attempt() -> Slice:
+            with consistent_view(projectors=self.projectors) as view:
+                made = verify_streams(task=Task(view=view, projectors=self.projectors), streams=streams)
+                keep_slice(made=made, streams=streams)
+                return made
+
+        return again_if_overtaken(attempt)
+
+    def _settle(self, made: Slice) -> None:
+        """Report a slice, and mend what it found."""
+        self.report.events += made.events
+        self.report.streams += made.streams
+        self.report.add_parked(made.parked)
+        for findings in made.findings:
+            self.report.add_findings(findings)
+            if self.repair:
+                self._mend(findings)
+
+    def _mend(self, findings: Findings) -> None:
+        try:
+            mend(findings=findings, projectors=self.projectors)
+        except CannotMend as why:
+            self.on_left(f"{findings.stream_id}: {why}")
+        # What counts is what a second look finds.
+        left = self._one(findings.stream_id).findings
+        self.report.mended += findings.counts.total() - sum(one.counts.total() for one in left)
+
+    def _verify_whole_log(self, books: Books, head: int) -> None:
+        found = [*books.differences(), *beyond_the_head(limit=self.report.limit)]
+        position = 0
+        while position < head:
+            page = holes(after_position=position, head=head)
+            position = page.position
+            found += page.differences
+        found += wrong_transfers(buckets=books.bad_buckets(), head=head, limit=self.report.limit)
+        self.report.add(found)
+        keep_differences(differences=found)
+
+
+def again_if_overtaken(attempt: Callable[[], Made]) -> Made:
+    """Return what an attempt makes; begin anew if another verification kept something of the same streams meanwhile."""
+    for _ in range(MAX_ATTEMPTS - 1):
+        try:
+            return attempt()
+        except OperationalError as error:
+            if not is_overtaken(error):
+                raise
+    return attempt()
+
+
+def is_overtaken(error: OperationalError) -> bool:
+    """Tell whether a view could not keep what it found, as somebody else did so first."""
+    return isinstance(error.__cause__, SerializationFailure)
