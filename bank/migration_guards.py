@@ -8,8 +8,13 @@ from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from psycopg import sql
 
+from projections.projectors import PROJECTORS
+
 LOG_TABLES = ("events", "snapshots", "commands", "transfers_in_flight")
 """What append_events alone writes, itself or by its triggers."""
+
+LIST_OF_READ_MODELS = "read_models"
+"""The tables that may be rebuilt: `migrate` alone writes it."""
 
 TABLES_OF_OTHERS = (*LOG_TABLES, "account_summary", "account_statement", "projection_checkpoints", "schema_migrations")
 
@@ -34,13 +39,24 @@ def before_migrate(*, using: str, **_: Any) -> None:
 
 
 def after_migrate(*, using: str, **_: Any) -> None:
-    """Give the application's role what it needs, and of the log no more than reading it and calling its functions."""
+    """List the read models; give the application's role what it needs.
+
+    Of the log that is no more than reading it and calling its functions.
+    """
     connection = connections[using]
-    if connection.vendor == "postgresql" and settings.DB_APP_ROLE:
-        # At once: the role must not even for a moment have more than it keeps.
-        with transaction.atomic(using=using), connection.cursor() as cursor:
-            for grant in _grants(settings.DB_APP_ROLE):
-                cursor.execute(grant)
+    if connection.vendor != "postgresql":
+        return
+    # At once: the role must not even for a moment have more than it keeps.
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        # Not there yet, or no more, if somebody migrates to an older state.
+        if LIST_OF_READ_MODELS in connection.introspection.table_names(cursor):
+            cursor.execute("DELETE FROM read_models")
+            cursor.executemany(
+                "INSERT INTO read_models (projection, table_name) VALUES (%s, %s)",
+                [(projector.name, projector.model._meta.db_table) for projector in PROJECTORS],
+            )
+        for grant in _grants(settings.DB_APP_ROLE) if settings.DB_APP_ROLE else ():
+            cursor.execute(grant)
 
 
 def _grants(role: str) -> list[sql.Composed]:
@@ -50,6 +66,8 @@ def _grants(role: str) -> list[sql.Composed]:
         "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
         "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {log} FROM {role}",
         "GRANT EXECUTE ON FUNCTION append_events, load_streams, forget_refusals TO {role}",
+        "GRANT EXECUTE ON FUNCTION make_shadow, index_shadow, hold_read_model, swap_shadow, drop_shadow TO {role}",
+        "GRANT USAGE ON SCHEMA replaced TO {role}",
     )
-    log = sql.SQL(", ").join(map(sql.Identifier, LOG_TABLES))
+    log = sql.SQL(", ").join(map(sql.Identifier, (*LOG_TABLES, LIST_OF_READ_MODELS)))
     return [sql.SQL(statement).format(role=sql.Identifier(role), log=log) for statement in statements]

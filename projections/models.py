@@ -7,6 +7,7 @@ from django.utils import timezone
 from accounts.domain.account import AccountStatus
 from accounts.domain.money import MAX_AMOUNT
 from projections.job_models import ProjectionJob as ProjectionJob
+from projections.rebuild_models import ProjectionRebuild as ProjectionRebuild
 from projections.verification_models import VerificationCycle as VerificationCycle
 from projections.verification_models import VerificationDifference as VerificationDifference
 from projections.verification_models import VerifiedStream as VerifiedStream

@@ -18,6 +18,7 @@ def load_rows(*, model: type[Model], columns: tuple[str, ...], by: str, ids: Col
     if connection.vendor != "postgresql":
         return model._default_manager.filter(**{f"{by}__in": list(ids)}).values_list(*columns)
     json_columns = _json_columns(model, columns)
+    connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         # As text, times would be read by Django's way, which takes ten times as long.
         query = cursor.execute(_select(model, columns, by), {"ids": list(ids)}, prepare=True, binary=True)
@@ -40,8 +41,9 @@ def write_rows(*, projector: Projector[Any], rows: Sequence[Row]) -> None:
         cursor.execute(statement, [documents], prepare=True)
 
 
-def copy_rows(*, projector: Projector[Any], rows: Iterable[Row]) -> None:
+def copy_rows(*, projector: Projector[Any], rows: Sequence[Row]) -> None:
     """Add rows, none of which is there, by COPY: PostgreSQL alone. Raises what the database refuses them with."""
+    rows = rows if projector.append_only else _last_of_each_key(projector, rows)
     table = sql.Identifier(projector.model._meta.db_table)
     copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(table, _names(projector.columns))
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:

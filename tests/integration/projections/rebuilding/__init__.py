@@ -1,0 +1,1 @@
+"""Rebuilds of read models, with readers, writers, runners and killers about."""
