@@ -106,7 +106,7 @@ def _project_the_last(projector: Projector[Any], rebuild: ProjectionRebuild) -> 
 def _project_batch(projector: Projector[Any], rebuild: ProjectionRebuild, until: int | None) -> bool:
     begin = rebuild.position
     last = event_store().head_position() if until is None else until
-    end = min(last, begin + settings.PROJECTION_BATCH_EVENTS)
+    end: int = min(last, begin + settings.PROJECTION_BATCH_EVENTS)
     if end > begin:
         events = event_store().read_all(
             after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix

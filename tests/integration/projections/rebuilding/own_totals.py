@@ -21,7 +21,7 @@ from tests.integration.projections.totals import totals_table as totals_table
 class OwnTotals(TotalProjector):
     """Sums up the numbers of streams whose ids begin as no others do."""
 
-    stream_prefix: str = field(default_factory=lambda: f"{PREFIX}{uuid4()}-")  # type: ignore[misc]
+    stream_prefix: str = field(default_factory=lambda: f"{PREFIX}{uuid4()}-")
 
     def numbers(self, *values: int, after: StreamAppend | None = None, name: str | None = None) -> StreamAppend:
         """Append a number for each event of a stream."""

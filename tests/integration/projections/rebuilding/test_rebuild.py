@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, models, transaction
 from django.db.utils import DatabaseError
 
+from eventstore.records import StreamAppend
 from eventstore.store import event_store
 from projections.models import AccountStatement, AccountSummary, ProjectionRebuild
 from projections.projectors import PROJECTORS
@@ -116,7 +117,7 @@ def test_rows_that_are_wrong_or_missing_or_nobodys_are_made_right(totals):
 def test_streams_longer_than_a_batch_and_events_that_come_meanwhile(totals, settings, batch_events):
     settings.REBUILD_BATCH_EVENTS = settings.PROJECTION_BATCH_EVENTS = batch_events
     streams = [totals.numbers(*range(length)) for length in (1, 20, 2, 3, 11)]
-    latest = []
+    latest: list[StreamAppend] = []
 
     def go_on(told: RebuildProgress) -> None:
         if told.phase == Phase.INDEXING and not latest:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from threading import Event
 
 import pytest
 from django.db import connection, transaction
 
+from eventstore.records import StreamAppend
 from eventstore.store import event_store
 from projections.engine import advance
 from projections.models import ProjectionCheckpoint, ProjectionRebuild
@@ -73,14 +75,12 @@ def test_readers_see_all_of_it_at_all_times(totals, settings):
     settings.REBUILD_BATCH_EVENTS, settings.PROJECTION_BATCH_EVENTS = 10, 20
     streams = [totals.numbers(1) for _ in range(STREAMS)]
     totals.catch_up()
-    reader, over = Reader(totals), Event()
+    reader, over, turns = Reader(totals), Event(), count()
 
     def write() -> None:
-        number = write.times % STREAMS
+        number = next(turns) % STREAMS
         streams[number] = totals.numbers(1, after=streams[number])
-        write.times += 1
 
-    write.times = 0
     with going_on(reader, write, lambda: advance(projector=totals), until=over):
         for _ in range(REBUILDS):
             assert not over.is_set()
@@ -156,7 +156,7 @@ def test_the_swap_waits_for_the_projection_and_never_takes_it_back(totals, setti
             latest.append(totals.numbers(2, after=stream))
             release.set()
 
-    latest = []
+    latest: list[StreamAppend] = []
     with ThreadPoolExecutor(1) as pool:
         rebuild_projection(projector=totals, listener=go_on)
     assert totals.totals(latest[0]) == [(2, 3)]
