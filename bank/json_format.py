@@ -1,5 +1,7 @@
 """JSON in and out of the API: the parser, the renderer, and no negotiation about anything else."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -12,11 +14,14 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+_END_OF_NAME = re.compile(rb'"[ \t\n\r]*:')
+
 
 class StrictJsonParser(BaseParser):
-    """JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates, no depth beyond reason.
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates, no depth beyond reason, no name given twice.
 
-    Of a name given twice the last value counts. Whole numbers from 2^64 arrive as floats, which no field accepts.
+    Of two amounts one reader takes the first, another the last. Whole numbers from 2^64 arrive as floats, which no
+    field accepts.
     """
 
     media_type = "application/json"
@@ -37,9 +42,39 @@ class StrictJsonParser(BaseParser):
         if len(content) < int(meta.get("CONTENT_LENGTH", 0)):
             raise ParseError("The content of the request ended before its announced length.")
         try:
-            return orjson.loads(content)
+            document = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The request cannot be read as JSON: {error}.") from None
+        # Cheap to count: more ends than names means that one was given twice, or that a string looks like one.
+        if len(_END_OF_NAME.findall(content)) != _names_in(document):
+            _require_single_names(content)
+        return document
+
+
+def _names_in(document: Any) -> int:
+    names, waiting = 0, [document]
+    while waiting:
+        value = waiting.pop()
+        if type(value) is dict:
+            names += len(value)
+            value = value.values()
+        elif type(value) is not list:
+            continue
+        waiting += [inner for inner in value if type(inner) in (dict, list)]
+    return names
+
+
+def _require_single_names(content: bytes) -> None:
+    """Raise ParseError if an object in `content` has two values of one name."""
+
+    def single(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise ParseError("The request cannot be read as JSON: a name is given twice in one object.")
+
+    try:
+        json.loads(content, object_pairs_hook=single)
+    except (RecursionError, ValueError):
+        raise ParseError("The request cannot be read as JSON: depth limit exceeded.") from None
 
 
 class JsonRenderer(BaseRenderer):

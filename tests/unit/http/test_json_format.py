@@ -42,6 +42,13 @@ def test_a_document():
         b'{"description": "\x01"}',
         b"\xef\xbb\xbf{}",
         b"amount=1000",
+        b'{"amount": 1, "amount": 2}',
+        b'{"amount": 1, "amount": 1}',
+        b'{"amount": 1, "amo\\u0075nt": 2}',
+        b'{"metadata": {"a": "1", "b" :"2", "a"\n: "3"}}',
+        b'[{"a": {"b": "\\":", "b": ""}}]',
+        b'{"a":' * 900 + b'{"b": 1, "b": 2}' + b"}" * 900,
+        b'{"a":' * 1020 + b'{"b": 1, "b": 2}' + b"}" * 1020,
         b"[" * 100_000,
         b'{"a":' * 100_000,
     ],
@@ -50,6 +57,19 @@ def test_no_document(content):
     with pytest.raises(ParseError) as refusal:
         parse(content)
     assert len(str(refusal.value.detail)) < 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"description": "say \\":\\" twice \\": and \\" :", "amount": 1}',
+        b'{"a\\":": 1, "a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}',
+        b'["a\\":"]',
+        b'{"a":' * 300 + b"1" + b"}" * 300,
+    ],
+)
+def test_what_looks_like_a_name_given_twice_and_is_none(content):
+    assert parse(content) == orjson.loads(content)
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "utf8", '"utf-8"'])
