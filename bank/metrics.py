@@ -1,6 +1,6 @@
 """What the bank tells Prometheus about itself, and the page that tells it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from accounts.permissions import Permission
 from projections.lag import ProjectionLag, projection_lags
 from projections.runner import DATABASE_IS_AWAY
+from projections.suspense import count_in_suspense, suspense_balances
 from transfers.in_flight import InFlight, measure_in_flight
 
 HTTP_REQUEST_SECONDS = Histogram(
@@ -53,12 +54,14 @@ class _Standing(Collector):
         try:
             lags = projection_lags()
             in_flight = measure_in_flight()
+            suspended, balances = count_in_suspense(), suspense_balances()
         except DATABASE_IS_AWAY:
             yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=0)
             return
         yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=1)
         yield GaugeMetricFamily("eventstore_head_position", "Position of the last event.", value=lags[0].head)
         yield from _transfer_families(in_flight)
+        yield from _suspense_families(suspended, balances)
         yield from _projection_families(lags)
 
 
@@ -68,6 +71,14 @@ def _transfer_families(in_flight: InFlight) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "transfers_oldest_in_flight_seconds", "Time since the oldest was begun.", value=in_flight.oldest_age_seconds
     )
+
+
+def _suspense_families(suspended: int, balances: Mapping[str, int]) -> Iterator[Metric]:
+    yield GaugeMetricFamily("transfers_in_suspense", "Transfers whose refund waits to be released.", value=suspended)
+    balance = GaugeMetricFamily("suspense_balance", "What stands in suspense, in minor units.", labels=["currency"])
+    for currency, amount in balances.items():
+        balance.add_metric([currency], amount)
+    yield balance
 
 
 def _projection_families(lags: list[ProjectionLag]) -> Iterator[Metric]:

@@ -94,12 +94,14 @@ class AccountStatementAdmin(ReadOnlyAdmin):
     list_display = (
         "stream_version",
         "account",
+        "occurred_at",
         "event_type",
         "movement",
         "balance_after",
         "transaction_id",
+        "transfer",
+        "counterparty",
         "reason",
-        "occurred_at",
     )
     search_fields = ("account_id__exact",)
     search_help_text = "The id of an account"
@@ -112,7 +114,7 @@ class AccountStatementAdmin(ReadOnlyAdmin):
         "balance_after",
         "contra",
         "transaction_id",
-        "transfer_id",
+        "transfer",
         "counterparty",
         "reason",
         "description",
@@ -136,6 +138,13 @@ class AccountStatementAdmin(ReadOnlyAdmin):
     def balance_after(self, line: AccountStatement) -> str:
         """Return the balance that the event left, in major units."""
         return format_money(amount=line.balance, currency=line.currency)
+
+    @admin.display(description="transfer")
+    def transfer(self, line: AccountStatement) -> str | None:
+        """Return a link to the transfer that the movement is a leg of."""
+        if line.transfer_id is None:
+            return None
+        return _link(reverse("admin:projections_transferstatus_change", args=(line.transfer_id,)), line.transfer_id)
 
     @admin.display(description="metadata")
     def pretty_metadata(self, line: AccountStatement) -> str:

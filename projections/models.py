@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from accounts.domain.account import AccountStatus
 from accounts.domain.money import MAX_AMOUNT
+from accounts.domain.own_accounts import RESERVED_PREFIX
 from projections.job_models import ProjectionJob as ProjectionJob
 from projections.rebuild_models import ProjectionRebuild as ProjectionRebuild
 from projections.verification_models import VerificationCycle as VerificationCycle
@@ -23,6 +24,9 @@ TRANSFER_STATES = tuple(
 
 TRANSFER_ROW_STATES = (*TRANSFER_STATES, TransferState.INITIATED.value)
 """What its row can say: a batch of the log may end between two events of one commit."""
+
+IN_SUSPENSE = Q(refunded_to__startswith=RESERVED_PREFIX, released_to__isnull=True)
+"""What is true of the transfers whose money stands in suspense."""
 
 
 class AccountSummary(models.Model):
@@ -151,6 +155,7 @@ class TransferStatus(models.Model):
             models.Index(fields=["destination_account_id", "first_position"], name="transfer_status_dest"),
             models.Index(fields=["client_id", "first_position"], name="transfer_status_client"),
             models.Index(fields=["state", "first_position"], name="transfer_status_state"),
+            models.Index(fields=["first_position"], condition=IN_SUSPENSE, name="transfer_status_suspense"),
         )
         constraints = (
             models.UniqueConstraint(fields=["first_position"], name="transfer_status_position_key"),

@@ -10,56 +10,88 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from rest_framework import serializers
 
 from accounts.domain.access import EVERY_ACCOUNT
 from accounts.domain.money import format_money
 from accounts.domain.own_accounts import is_reserved
-from accounts.serializers import IDENTIFIER
+from accounts.serializers import IDENTIFIER, StrictCharField
 from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
 from eventstore.records import CommandContext, Outcome
 from eventstore.store import event_store
-from projections.models import TransferStatus
+from projections.models import IN_SUSPENSE, TransferStatus
 from projections.transfer_reads import visible_transfers
 from transfers.domain.commands import ReleaseSuspense, RetryTransfer
 from transfers.handlers import release_suspense, retry_transfer
 from transfers.repository import transfer_stream_id
 
 MAX_TIMELINE_EVENTS = 200
+MAX_REASON_LENGTH = 500
+
+_REASON = StrictCharField(max_length=MAX_REASON_LENGTH)
 
 
 class ReasonForm(forms.Form):
-    """Why somebody does what he does; it is kept in the event."""
+    """Why somebody does what he does."""
 
-    reason = forms.CharField(max_length=500)
+    reason = forms.CharField(
+        max_length=MAX_REASON_LENGTH, widget=forms.TextInput({"size": 80}), help_text="Kept in the transfer's history."
+    )
+
+    def clean_reason(self) -> str:
+        """Return the reason. Raises ValidationError for what the API would not take either."""
+        try:
+            return _REASON.to_internal_value(self.cleaned_data["reason"])
+        except serializers.ValidationError as error:
+            raise forms.ValidationError([str(detail) for detail in error.detail]) from None
 
 
 class ReleaseForm(ReasonForm):
     """Where the money in suspense goes."""
 
-    account_id = forms.RegexField(regex=f"^{IDENTIFIER.pattern}$", label="To account")
+    account_id = forms.RegexField(
+        regex=rf"\A{IDENTIFIER.pattern}\Z", label="To account", widget=forms.TextInput({"size": 64})
+    )
     field_order = ("account_id", "reason")
+
+
+class SuspenseFilter(admin.SimpleListFilter):
+    """Narrows transfers to those whose money stands in suspense, or stood there."""
+
+    title = "suspense"
+    parameter_name = "suspense"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return what can be asked for."""
+        return [("waiting", "Waits to be released"), ("released", "Was released")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TransferStatus]) -> QuerySet[TransferStatus]:
+        """Return the transfers asked for."""
+        if self.value() == "waiting":
+            return queryset.filter(IN_SUSPENSE)
+        return queryset.exclude(released_to=None) if self.value() == "released" else queryset
 
 
 @admin.register(TransferStatus)
 class TransferStatusAdmin(ReadOnlyAdmin):
     """Transfers, the latest first. Whatever operations do about one is an event of its own."""
 
-    list_display = ("transfer_id", "state", "source_account_id", "destination_account_id", "money", "created_at")
-    list_filter = ("state",)
+    list_display = ("transfer_id", "created_at", "state", "source_account_id", "destination_account_id", "money")
+    list_filter = ("state", SuspenseFilter)
     search_fields = ("transfer_id__exact", "source_account_id__exact", "destination_account_id__exact")
     search_help_text = "The id of a transfer, or of an account"
     ordering = ("-first_position",)
     fields = (
         "transfer_id",
         "state",
-        "source_account_id",
-        "destination_account_id",
+        "source",
+        "destination",
         "money",
         "transaction_id",
         "description",
         "failure_code",
-        "refunded_to",
-        "released_to",
+        "refunded",
+        "released",
         "attempts",
         "error",
         "created_at",
@@ -76,16 +108,42 @@ class TransferStatusAdmin(ReadOnlyAdmin):
         """Return the amount in major units."""
         return format_money(amount=transfer.amount, currency=transfer.currency)
 
+    @admin.display(description="source account")
+    def source(self, transfer: TransferStatus) -> str:
+        """Return a link to the account that the money comes from."""
+        return _account_link(transfer.source_account_id)
+
+    @admin.display(description="destination account")
+    def destination(self, transfer: TransferStatus) -> str:
+        """Return a link to the account that the money goes to; there may be no such account."""
+        return _account_link(transfer.destination_account_id)
+
+    @admin.display(description="refunded to")
+    def refunded(self, transfer: TransferStatus) -> str:
+        """Return a link to the account that was given the money back."""
+        return _account_link(transfer.refunded_to)
+
+    @admin.display(description="released to")
+    def released(self, transfer: TransferStatus) -> str:
+        """Return a link to the account that was paid out of suspense."""
+        return _account_link(transfer.released_to)
+
     @admin.display(description="timeline")
     def timeline(self, transfer: TransferStatus) -> str:
         """Return the transfer's events, straight from the log."""
         events = event_store().read_stream(transfer_stream_id(transfer.transfer_id), limit=MAX_TIMELINE_EVENTS)
         rows = (
-            (event.occurred_at.isoformat(" ", "milliseconds"), event.event_type, pretty_json(event.data))
+            (
+                event.occurred_at.isoformat(" ", "milliseconds"),
+                event.event_type,
+                event.metadata.get("actor", ""),
+                pretty_json({name: value for name, value in event.data.items() if name != "transferId"}),
+            )
             for event in events
         )
         return format_html(
-            "<table>{}</table>", format_html_join("", "<tr><td>{}</td><th>{}</th><td>{}</td></tr>", rows)
+            "<table><tr><th>When</th><th>What</th><th>Who</th><th>In these words</th></tr>{}</table>",
+            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -143,14 +201,21 @@ class TransferStatusAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         form = form_class(request.POST)
         if not form.is_valid():
-            self.message_user(
-                request, "Nothing was done: a valid reason is needed, and a valid account.", messages.ERROR
-            )
+            wrong = " ".join(f"{name}: {' '.join(map(str, texts))}" for name, texts in form.errors.items())
+            self.message_user(request, f"Nothing was done. {wrong}", messages.ERROR)
         elif (outcome := act(**form.cleaned_data)).refused:
             self.message_user(request, f"Refused: {outcome.result['code']}.", messages.ERROR)
         else:
-            self.message_user(request, "Done; the list shows it after a moment.", messages.SUCCESS)
+            self.message_user(request, "Done. The page follows the log after a moment.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:projections_transferstatus_change", args=(object_id,)))
+
+
+def _account_link(account_id: str | None) -> str:
+    if account_id is None:
+        return "-"
+    return format_html(
+        '<a href="{}">{}</a>', reverse("admin:projections_accountsummary_change", args=(account_id,)), account_id
+    )
 
 
 def _is_in_suspense(transfer: TransferStatus) -> bool:

@@ -23,6 +23,9 @@ class Failure(StrictSerializer):
 
     code = StrictCharField(max_length=64, help_text="The code of the rule that refused it.")
     refundedTo = IdentifierField(required=False, help_text="The account that was given the debited money back.")
+    releasedTo = IdentifierField(
+        required=False, help_text="The account that staff had it paid to, if it went into suspense."
+    )
 
 
 class TransferAnswer(StrictSerializer):

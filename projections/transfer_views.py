@@ -79,7 +79,8 @@ class TransferDetailView(ApiView):
 
 def transfer_document(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a transfer as the API shows it, from a row of TRANSFER_COLUMNS; what does not apply is left out."""
-    failure = {"code": row["failure_code"], "refundedTo": row["refunded_to"]} if row["failure_code"] else {}
+    reasons = {"code": "failure_code", "refundedTo": "refunded_to", "releasedTo": "released_to"}
+    failure = {name: row[column] for name, column in reasons.items()} if row["failure_code"] else {}
     optional = {
         "transactionId": row["transaction_id"],
         "description": row["description"],

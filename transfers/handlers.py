@@ -9,7 +9,7 @@ from django.conf import settings
 
 from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.domain.account import Account
-from accounts.domain.exceptions import AccountNotFound
+from accounts.domain.exceptions import AccountError, AccountNotFound
 from accounts.domain.own_accounts import suspense_account_id
 from accounts.repository import account_stream, account_stream_id
 from eventstore.execution import States, execute
@@ -121,8 +121,9 @@ def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcom
 def release_suspense(*, command: ReleaseSuspense, context: CommandContext) -> Outcome:
     """Pay a refund that its source could not take out of suspense, once. Raises TransferNotFound."""
     order = _order(command.transfer_id)
-    accounts = [suspense_account_id(currency=order.currency), command.account_id]
-    streams = [transfer_stream(command.transfer_id), *map(account_stream, accounts)]
+    # They may be one and the same, and a stream is loaded once; the rules then refuse it.
+    accounts = {suspense_account_id(currency=order.currency), command.account_id}
+    streams = [transfer_stream(command.transfer_id), *map(account_stream, sorted(accounts))]
     return execute(streams=streams, command=command, decide=decide_release, context=context)
 
 
@@ -141,13 +142,18 @@ def _settle(transfer_id: str, context: CommandContext) -> Outcome:
     It is told of and happens as `context` has it.
     """
     order = _order(transfer_id)
-    accounts = [
-        order.source_account_id,
-        order.destination_account_id,
-        suspense_account_id(currency=order.currency),
-    ]
+    destination_id, source_id = order.destination_account_id, order.source_account_id
+    try:
+        # A credit depends on the destination alone: whatever else happens to the source is no conflict.
+        return _settle_among([destination_id], transfer_id, context)
+    except AccountError:
+        accounts = [source_id, destination_id, suspense_account_id(currency=order.currency)]
+        return _settle_among(accounts, transfer_id, context)
+
+
+def _settle_among(account_ids: list[str], transfer_id: str, context: CommandContext) -> Outcome:
     return execute(
-        streams=[transfer_stream(transfer_id), *map(account_stream, accounts)],
+        streams=[transfer_stream(transfer_id), *map(account_stream, account_ids)],
         command=SettleTransfer(transfer_id=transfer_id),
         decide=decide_settlement,
         context=CommandContext(

@@ -1,10 +1,10 @@
-"""Let a transfer's row say that it was asked for and no more, as a batch that ends inside a commit leaves it."""
+"""Let a transfer's row say that it was asked for and no more; find the transfers whose money stands in suspense."""
 
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Streams that were parked for it are tried again by themselves."""
+    """A batch of the log may end inside a commit. Streams that were parked for it are tried again by themselves."""
 
     dependencies = [
         ("projections", "0007_parked_streams_and_jobs"),
@@ -20,6 +20,14 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(state__in=("PENDING", "STUCK", "COMPLETED", "FAILED", "INITIATED")),
                 name="transfer_status_state_check",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transferstatus",
+            index=models.Index(
+                condition=models.Q(refunded_to__startswith="suspense:", released_to__isnull=True),
+                fields=["first_position"],
+                name="transfer_status_suspense",
             ),
         ),
     ]

@@ -8,8 +8,13 @@ import pytest
 
 from eventstore.store import event_store
 from projections.runner import catch_up
+from tests.integration.transfers.settlements import transfer_in_suspense
 from tests.journeys.account_api import deposit, events_of, open_account, problem
+from tests.journeys.principals import bearer, issue_token
 from tests.journeys.web_server import web_server
+from tests.keyed_account_commands import OPEN, opened_with
+from transfers.domain.commands import ReleaseSuspense
+from transfers.handlers import release_suspense
 from transfers.repository import transfer_stream_id
 
 
@@ -198,3 +203,24 @@ def test_lists_by_account_and_state_page_by_page(api):
     assert listed(accountId=other, state="COMPLETED") == []
     problem(api.get("/api/transfers?state=NEW"), status=400, code="validation_error")
     problem(api.get(f"/api/transfers/{made[0]}?minVersion=9"), status=409, code="version_conflict")
+
+
+def test_what_stands_in_suspense_is_seen_by_those_who_may_see_all(guarded):
+    transfer_id, other = transfer_in_suspense(), opened_with(0)
+    operations, client = (bearer(issue_token(f"{role}-{uuid4()}", role=role)) for role in ("operations", "client"))
+    listed = guarded.get("/api/accounts?ownerId=bank", headers=operations).json()["accounts"]
+    assert "suspense:USD" in [one["accountId"] for one in listed]
+    entries = guarded.get("/api/accounts/suspense:USD/history?order=desc", headers=operations).json()["entries"]
+    [line] = [one for one in entries if one.get("transferId") == transfer_id]
+    assert (line["eventType"], line["amount"]) == ("MoneyDeposited", 600)
+    assert guarded.get("/api/accounts?ownerId=bank", headers=client).json()["accounts"] == []
+    problem(guarded.get("/api/accounts/suspense:USD", headers=client), status=404, code="account_not_found")
+
+    def failure() -> dict[str, Any]:
+        return guarded.get(f"/api/transfers/{transfer_id}", headers=operations).json()["failure"]
+
+    assert failure() == {"code": "account_frozen", "refundedTo": "suspense:USD"}
+    release = ReleaseSuspense(transfer_id=transfer_id, account_id=other, reason="the owner's wish")
+    release_suspense(command=release, context=OPEN)
+    catch_up()
+    assert failure() == {"code": "account_frozen", "refundedTo": "suspense:USD", "releasedTo": other}

@@ -39,11 +39,11 @@ def next_step(*, transfer: Transfer, accounts: Accounts, resume_at: str) -> Step
     """Return all that can be decided on `transfer` now; nothing if it has ended.
 
     `accounts` are those at hand, by id. With both at hand a new transfer is completed, or fails with nothing debited.
-    With the source alone it is debited, to be resumed from `resume_at` if it stops there. Once it is debited, both and
-    the suspense account must be at hand: the destination is credited, or else the source refunded, though it be frozen
-    by now; what the source cannot take goes into suspense.
+    With the source alone it is debited, to be resumed from `resume_at` if it stops there. Once it is debited, the
+    destination is credited, or else, if source and suspense account are at hand too, the source is refunded, though it
+    be frozen by now; what the source cannot take goes into suspense.
 
-    Raises the AccountError that keeps even the suspense account from taking the money.
+    Raises the AccountError that keeps the destination, and all others at hand, from taking the money in flight.
     """
     if transfer.state in IN_FLIGHT:
         return _settle(transfer.order, accounts)
@@ -95,6 +95,8 @@ def _settle(order: TransferInitiated, accounts: Accounts) -> Step:
     try:
         destination = _credit(order, accounts)
     except AccountError as refusal:
+        if order.source_account_id not in accounts:
+            raise
         return _failed(order, refusal, refund=_refund(order, accounts))
     return Step(transfer=(TransferCompleted(transfer_id=order.transfer_id),), accounts=destination)
 

@@ -9,7 +9,6 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.domain.access import EVERY_ACCOUNT
-from accounts.handlers import close_account, freeze_account
 from accounts.repository import load_account
 from eventstore.store import event_store
 from projections.engine import advance
@@ -18,9 +17,8 @@ from projections.projectors.transfer_status import TransferStatusProjector
 from projections.runner import catch_up
 from projections.streams import rebuild_stream
 from projections.transfer_reads import read_transfer
-from tests.factories import CloseAccountFactory, FreezeAccountFactory
-from tests.integration.transfers.settlements import no_settlements
-from tests.keyed_account_commands import OPEN, opened_with
+from tests.integration.transfers.settlements import stuck_transfer, transfer_in_suspense
+from tests.keyed_account_commands import opened_with
 from tests.transfer_books import transfer, transfer_id_of
 from transfers.handlers import resume_transfer
 from transfers.repository import load_transfer, transfer_stream_id
@@ -40,36 +38,12 @@ def browser_of(role: str) -> Client:
     return browser
 
 
-def stopped_transfer() -> tuple[str, str, str]:
-    source, destination = opened_with(600), opened_with(0)
-    with no_settlements():
-        return transfer_id_of(transfer(source, destination, 600)), source, destination
-
-
-def stuck_transfer(settings) -> str:
-    transfer_id, _, _ = stopped_transfer()
-    settings.TRANSFER_MAX_ATTEMPTS = 0
-    assert resume_transfer(transfer_id=transfer_id).state == "STUCK"
-    settings.TRANSFER_MAX_ATTEMPTS = 5
-    catch_up()
-    return transfer_id
-
-
-def transfer_in_suspense() -> str:
-    transfer_id, source, destination = stopped_transfer()
-    freeze_account(command=FreezeAccountFactory.build(account_id=destination), context=OPEN)
-    close_account(command=CloseAccountFactory.build(account_id=source), context=OPEN)
-    assert resume_transfer(transfer_id=transfer_id).failure.refunded_to == "suspense:USD"
-    catch_up()
-    return transfer_id
-
-
 def page(transfer_id: str) -> str:
     return reverse("admin:projections_transferstatus_change", args=(transfer_id,))
 
 
 def test_the_read_model_follows_every_step_of_a_transfer(settings):
-    transfer_id = stuck_transfer(settings)
+    transfer_id = stuck_transfer()
     row = TransferStatus.objects.get(transfer_id=transfer_id)
     assert (row.state, row.attempts, row.version) == ("STUCK", 0, 3)
     assert row.error == "the last attempt did not come to an end"
@@ -120,19 +94,21 @@ def test_the_database_refuses_rows_that_cannot_be(change):
 
 
 def test_the_timeline_is_the_log(settings):
-    transfer_id = stuck_transfer(settings)
+    transfer_id = stuck_transfer()
     shown = browser_of("auditor").get(page(transfer_id)).content.decode()
     for event_type in ("TransferInitiated", "TransferDebited", "TransferStuck"):
-        assert f"<th>{event_type}</th>" in shown
+        assert f"<td>{event_type}</td>" in shown
     assert "USD 6.00" in shown
     assert "retry" not in shown.lower()
 
 
 def test_operations_retry_a_stuck_transfer_with_a_reason(settings):
-    transfer_id, operations = stuck_transfer(settings), browser_of("operations")
+    transfer_id, operations = stuck_transfer(), browser_of("operations")
     address = reverse("admin:retry_transfer", args=(transfer_id,))
     assert address in operations.get(page(transfer_id)).content.decode()
-    assert operations.post(address, {"reason": ""}).status_code == 302
+    for reason in ("", "  ", "a\u0007b", "a\x00b", "x" * 501):
+        said = operations.post(address, {"reason": reason}, follow=True).content.decode()
+        assert "Nothing was done. reason: " in said
     assert load_transfer(transfer_id).state.state == "STUCK"
 
     assert operations.post(address, {"reason": "the shard is back"}).status_code == 302
@@ -147,6 +123,13 @@ def test_operations_pay_out_what_stands_in_suspense(settings):
     transfer_id, operations, other = transfer_in_suspense(), browser_of("operations"), opened_with(1)
     address = reverse("admin:release_suspense", args=(transfer_id,))
     assert address in operations.get(page(transfer_id)).content.decode()
+    for account_id, answer in (
+        ("suspense:USD", "Refused: account_reserved."),
+        (f"acc-{uuid4()}", "Refused: account_not_found."),
+        ("a b", "Nothing was done. account_id: "),
+    ):
+        content = {"account_id": account_id, "reason": "try"}
+        assert answer in operations.post(address, content, follow=True).content.decode()
     assert operations.post(address, {"account_id": other, "reason": "the owner's wish"}).status_code == 302
     assert load_account(other).state.balance == 601
     released = event_store().read_stream(transfer_stream_id(transfer_id), limit=100)[-1]
@@ -157,10 +140,29 @@ def test_operations_pay_out_what_stands_in_suspense(settings):
     assert load_account(other).state.balance == 601
 
 
+def test_operations_find_what_stands_in_suspense():
+    transfer_id, released, operations = transfer_in_suspense(), transfer_in_suspense(), browser_of("operations")
+    content = {"account_id": opened_with(0), "reason": "the owner's wish"}
+    operations.post(reverse("admin:release_suspense", args=(released,)), content)
+    catch_up()
+
+    def listed(**query: str) -> list[str]:
+        page = operations.get(reverse("admin:projections_transferstatus_changelist"), query).content.decode()
+        return [one for one in (transfer_id, released) if one in page]
+
+    assert listed(suspense="waiting") == [transfer_id]
+    assert listed(suspense="released") == [released]
+    assert listed() == [transfer_id, released]
+    statement = reverse("admin:projections_accountstatement_changelist")
+    lines = operations.get(statement, {"account_id": "suspense:USD"}).content.decode()
+    for one in (transfer_id, released):
+        assert f'<a href="{page(one)}">{one}</a>' in lines
+
+
 @pytest.mark.parametrize("role", ["teller", "auditor", "client"])
 @pytest.mark.parametrize("act", ["retry_transfer", "release_suspense"])
 def test_nobody_else_does(settings, role, act):
-    transfer_id = stuck_transfer(settings)
+    transfer_id = stuck_transfer()
     before = load_transfer(transfer_id)
     content = {"reason": "mine", "account_id": opened_with(0)}
     assert browser_of(role).post(reverse(f"admin:{act}", args=(transfer_id,)), content).status_code == 403

@@ -1,13 +1,9 @@
 """The list of transfers in flight, which PostgreSQL keeps in the same append as the events that change it."""
 
-from io import StringIO
-
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 
 from bank.metrics import exposition
-from eventstore.store import event_store
 from tests.integration.transfers.settlements import no_settlements
 from tests.keyed_account_commands import opened_with
 from tests.transfer_books import OPEN, transfer, transfer_id_of
@@ -68,20 +64,6 @@ def test_both_kinds_are_counted_and_the_oldest_ages(settings, stopped):
     assert f"transfers_in_flight {float(after.transfers)}" in metrics
     assert f"transfers_stuck {float(after.stuck)}" in metrics
     assert "\ntransfers_oldest_in_flight_seconds " in metrics
-
-
-def test_the_command_retries_a_stuck_one(settings, stopped):
-    settings.TRANSFER_MAX_ATTEMPTS = 0
-    with pytest.raises(CommandError, match="transfer_not_stuck"):
-        call_command("retry_transfer", stopped, "too early")
-    resume_transfer(transfer_id=stopped)
-    settings.TRANSFER_MAX_ATTEMPTS = 1
-    said = StringIO()
-    call_command("retry_transfer", stopped, "mended", stdout=said)
-    assert said.getvalue() == "COMPLETED\n"
-    retried = event_store().read_stream(transfer_stream_id(stopped), limit=100)[3]
-    assert (retried.event_type, retried.data["reason"]) == ("TransferRetried", "mended")
-    assert retried.metadata["actor"]
 
 
 def test_a_stuck_one_waits_for_an_operator(settings, stopped):

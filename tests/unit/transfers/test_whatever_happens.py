@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import cast
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -39,9 +39,8 @@ from accounts.repository import account_stream_id, load_account
 from eventstore.memory import MemoryEventStore
 from eventstore.records import CommandContext, RecordedEvent
 from eventstore.store import event_store
-from projections.projector import selects
-from projections.projectors.account_summary import AccountSummaryProjector, SummarisedAccount
-from projections.projectors.transfer_status import FollowedTransfer, TransferStatusProjector
+from projections.projector import Projector, selects
+from projections.projectors import PROJECTORS
 from tests.keyed_account_commands import OPEN, keyed
 from tests.transfer_books import books_of, legs_of, legs_that_make
 from transfers.domain.commands import InitiateTransfer, ReleaseSuspense, RetryTransfer
@@ -51,6 +50,8 @@ from transfers.handlers import initiate_transfer, release_suspense, resume_trans
 from transfers.in_flight import stuck_transfers
 from transfers.repository import load_transfer
 from transfers.tasks import resume_due
+
+SUMMARY, STATEMENT, STATUS = PROJECTORS
 
 ACCOUNTS = st.sampled_from([f"acc-{number}" for number in range(4)])
 ENDS = st.tuples(ACCOUNTS, ACCOUNTS).filter(lambda ends: ends[0] != ends[1])
@@ -83,6 +84,22 @@ class MortalStore(MemoryEventStore):
                 raise Death
 
 
+class Projected:
+    """What the projections make of the log, event by event as they come."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.states: dict[Projector, dict[str, Any]] = {projector: {} for projector in PROJECTORS}
+
+    def catch_up(self, log: list[RecordedEvent]) -> None:
+        for event in log[self.position :]:
+            for projector, states in self.states.items():
+                if selects(projector=projector, stream_id=event.stream_id):
+                    state = states.get(event.stream_id) or projector.initial(stream_id=event.stream_id)
+                    states[event.stream_id] = projector.apply(state=state, event=event)
+            self.position = event.position
+
+
 class Bank(RuleBasedStateMachine):
     """Four accounts, and any number of transfers between them."""
 
@@ -95,6 +112,7 @@ class Bank(RuleBasedStateMachine):
         event_store.cache_clear()
         with patch("eventstore.memory.MemoryEventStore", MortalStore):
             self.store = cast(MortalStore, event_store())
+        self.projected = Projected()
         self.external = 0
         self.asked: list[tuple[InitiateTransfer, CommandContext]] = []
 
@@ -208,15 +226,17 @@ class Bank(RuleBasedStateMachine):
 
     @invariant()
     def projections_are_the_fold(self) -> None:
-        projector = AccountSummaryProjector()
-        projected: dict[str, SummarisedAccount] = {}
-        for event in self.log():
-            if selects(projector=projector, stream_id=event.stream_id):
-                state = projected.get(event.stream_id) or projector.initial(stream_id=event.stream_id)
-                projected[event.stream_id] = projector.apply(state=state, event=event)
+        self.projected.catch_up(self.log())
         for account_id in self.account_ids():
-            stored, summary = load_account(account_id), projected[account_stream_id(account_id)]
+            stored, stream_id = load_account(account_id), account_stream_id(account_id)
+            summary = self.projected.states[SUMMARY][stream_id]
             assert (summary.account, summary.version) == (stored.state, stored.version)
+            statement = self.projected.states[STATEMENT][stream_id]
+            assert (statement.account.balance, statement.version) == (stored.state.balance, stored.version)
+        # In the log they begin in the order of their commits; a client that died asks again later.
+        followed = self.projected.states[STATUS].values()
+        transfers = {one.order.transfer_id: one for one in self.transfers()}
+        assert {one.transfer.order.transfer_id: one.transfer for one in followed} == transfers
 
     def create(self, account_id: str, currency: str) -> None:
         create_account(command=CreateAccount(account_id=account_id, owner_id="user-1", currency=currency), context=OPEN)
@@ -231,18 +251,6 @@ class Bank(RuleBasedStateMachine):
         )
         self.asked.append((command, keyed()))
         self.deliver(way, command, self.asked[-1][1], death)
-
-    @invariant()
-    def the_projection_of_transfers_is_the_fold(self) -> None:
-        projector = TransferStatusProjector()
-        followed: dict[str, FollowedTransfer] = {}
-        for event in self.log():
-            if selects(projector=projector, stream_id=event.stream_id):
-                state = followed.get(event.stream_id) or projector.initial(stream_id=event.stream_id)
-                followed[event.stream_id] = projector.apply(state=state, event=event)
-        # In the log they begin in the order of their commits; a client that died asks again later.
-        projected = {one.transfer.order.transfer_id: one.transfer for one in followed.values()}
-        assert projected == {one.order.transfer_id: one for one in self.transfers()}
 
     def finish(self) -> None:
         """Let the bank work undisturbed: every transfer that was begun comes to an end."""
