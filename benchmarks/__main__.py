@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.rows import Row, keep, now, report
 from benchmarks.throw_away_bank import throw_away_bank
 
-SECTIONS = ("library", "http", "size")
+SECTIONS = ("library", "http", "size", "archive")
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:
-    from benchmarks import http_rows, library_rows, size_rows
+    from benchmarks import archive_rows, http_rows, library_rows, size_rows
     from benchmarks.served_bank import Server, open_accounts
 
     if {"library", "http"} & set(options.sections):
@@ -49,6 +49,8 @@ def _measured(options: argparse.Namespace) -> Iterator[Row]:
             yield from http_rows.rows(scene=scene)
     if "size" in options.sections:
         yield from size_rows.rows()
+    if "archive" in options.sections:
+        yield from archive_rows.rows()
 
 
 def _versions() -> list[str]:
