@@ -1,0 +1,117 @@
+"""Statements by libpq's own call: the rows, the errors and the transactions that a cursor would have given."""
+
+from datetime import UTC, datetime
+from threading import Event, Thread
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from eventstore.prepared import fetch_prepared, run_prepared
+from tests.round_trips import round_trips
+
+MANY_KINDS = """
+SELECT %(text)s::text, %(number)s::bigint, %(nothing)s::text, %(moment)s::timestamptz, %(id)s::uuid, %(link)s::bytea,
+       %(texts)s::text[], %(links)s::bytea[], %(text)s || ' 100%%', %(yes)s::boolean
+"""
+
+
+@pytest.fixture
+def session():
+    """A session that has prepared nothing."""
+    connection.close()
+    connection.ensure_connection()
+    return connection.connection
+
+
+def fetch(session, statement: str, **parameters):
+    return fetch_prepared(session=session, statement=statement, parameters=parameters)
+
+
+def test_it_gives_what_a_cursor_gives_in_one_round_trip_each_time(session):
+    values = {
+        "text": 'ä"\\',
+        "number": -5,
+        "nothing": None,
+        "moment": datetime(2026, 3, 22, 10, 5, tzinfo=UTC),
+        "id": uuid4(),
+        "link": b"\x00\xff",
+        "texts": ['a"b', None, "{}", "\\"],
+        "links": [b"\x00", b"\\"],
+        "yes": True,
+    }
+    expected = session.execute(MANY_KINDS, values).fetchall()
+    seen = []
+    for _ in range(3):
+        assert round_trips(lambda: seen.append(fetch(session, MANY_KINDS, **values))) == 1
+    assert seen == [expected] * 3
+    assert fetch(session, MANY_KINDS, **values | {"number": 7})[0][1] == 7
+
+
+def test_a_statement_without_parameters_or_rows(session):
+    for _ in range(2):
+        assert fetch(session, "SELECT 1 WHERE false") == []
+        assert run_prepared(session=session, statement="SELECT 7", parameters={}).get_value(0, 0) == b"7"
+
+
+@pytest.mark.parametrize("times_before", [0, 1])
+def test_errors_are_psycopgs_and_leave_the_session_usable(session, times_before):
+    statement = "SELECT %(text)s::text::integer"
+    for _ in range(times_before):
+        assert fetch(session, statement, text="5") == [(5,)]
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation) as refused:
+        fetch(session, statement, text="x")
+    assert refused.value.sqlstate == "22P02"
+    assert fetch(session, statement, text="6") == [(6,)]
+
+
+@pytest.mark.parametrize("times_before", [0, 1])
+def test_a_session_that_ended_is_an_operational_error(session, times_before):
+    for _ in range(times_before):
+        fetch(session, "SELECT 1")
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [session.info.backend_pid])
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            fetch(session, "SELECT 1")
+    assert session.closed
+
+
+def test_other_threads_go_on_while_it_waits(session):
+    statement = "SELECT pg_advisory_xact_lock(%(key)s::bigint)::text"
+    key, went_on = uuid4().int % 2**60, Event()
+    fetch(session, statement, key=0)
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+
+        def let_go() -> None:
+            # Runs only if the waiting thread has let go of Python.
+            while not _is_waiting(other, session):
+                pass
+            went_on.set()
+            other.rollback()
+
+        helper = Thread(target=let_go)
+        helper.start()
+        fetch(session, statement, key=key)
+        helper.join()
+    assert went_on.is_set()
+
+
+def _is_waiting(other, session) -> bool:
+    [[waits]] = other.execute(
+        "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted", [session.info.backend_pid]
+    ).fetchall()
+    return waits == 1
+
+
+@pytest.mark.parametrize("times_before", [0, 1])
+def test_inside_a_transaction_it_is_part_of_it(session, times_before):
+    statement = "SELECT set_config('bank.test', %(value)s, true), pg_current_xact_id_if_assigned() IS NULL"
+    for _ in range(times_before):
+        fetch(session, statement, value="before")
+    with transaction.atomic():
+        fetch(session, statement, value="inside")
+        assert fetch(session, "SELECT current_setting('bank.test')") == [("inside",)]
+    assert fetch(session, "SELECT current_setting('bank.test', true)")[0][0] != "inside"
