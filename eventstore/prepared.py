@@ -86,8 +86,9 @@ def _numbered(statement: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _dumped(session: Session, values: Sequence[Any]) -> Sequence[Any]:
-    if all(type(value) is str for value in values):
-        return [value.encode() for value in values]
+    # A NUL would end the text unseen: psycopg refuses it.
+    if all(value is None or (type(value) is str and "\x00" not in value) for value in values):
+        return [None if value is None else value.encode() for value in values]
     return Transformer(session).dump_sequence(values, [PyFormat.TEXT] * len(values))
 
 

@@ -15,7 +15,7 @@ from eventstore.records import StoredState
 from eventstore.store import event_store
 from projections.freshness import Freshness, freshness_of
 from projections.models import AccountSummary
-from projections.statements import statement
+from projections.prepared_reads import account_row
 
 _COLUMNS = (
     "account_id",
@@ -65,11 +65,7 @@ def _projected(account_id: str) -> tuple[Mapping[str, Any] | None, Freshness]:
     if connection.vendor != "postgresql":
         row = AccountSummary.objects.filter(account_id=account_id).values(*_COLUMNS).first()
         return row, freshness_of(projection="account_summary")
-    # The read that is asked for most: Django's ORM would take longer over it than the database.
-    with connection.cursor() as cursor:
-        cursor.execute(statement("account_row"), {"account_id": account_id})
-        freshness, *values = cursor.fetchone()
-    return dict(zip(_COLUMNS, values, strict=True)) if values[0] else None, Freshness(*freshness)
+    return account_row(account_id=account_id)
 
 
 def _stored(account_id: str, reach: AccountReach, min_version: int, row: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -8,18 +8,21 @@ from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, Max, QuerySet
 
 from accounts.domain.access import AccountReach
 from accounts.domain.exceptions import AccountNotFound
 from accounts.repository import account_stream_id
+from eventstore.chain import MAX_WHOLE_NUMBER
 from eventstore.store import event_store
 from projections.account_reads import load_account_at
 from projections.engine import StreamGap
-from projections.freshness import Freshness, freshness_column, freshness_of
+from projections.freshness import Freshness, freshness_of
 from projections.models import AccountStatement, AccountSummary
+from projections.prepared_reads import statement_page
 from projections.projectors.account_statement import AccountStatementProjector, StatementEnd
-from projections.serializers import ENTRY_COLUMNS
+from projections.serializers import ENTRY_COLUMNS, entry_document
 from projections.statements import column
 
 Line: TypeAlias = Mapping[str, Any]
@@ -63,9 +66,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementPage:
-    """Lines of a statement, the account's version that they reflect, and how fresh the read model is."""
+    """Lines of a statement as the API shows them, the version that they reflect, and how fresh the read model is."""
 
-    lines: list[Line]
+    entries: list[dict[str, Any]]
     version: int
     freshness: Freshness
 
@@ -80,19 +83,36 @@ def read_statement(*, account_id: str, selection: Selection, reach: AccountReach
     page = _projected_page(account_id, selection, reach)
     if min_version > page.version:
         stored = load_account_at(account_id=account_id, reach=reach, min_version=min_version)
-        lines = _lines_at(account_id, selection, stored.version)
-        return StatementPage(lines=lines, version=stored.version, freshness=page.freshness)
+        entries = [entry_document(line) for line in _lines_at(account_id, selection, stored.version)]
+        return StatementPage(entries=entries, version=stored.version, freshness=page.freshness)
     if not page.version:
         raise AccountNotFound(accountId=account_id)
     return page
 
 
 def _projected_page(account_id: str, selection: Selection, reach: AccountReach) -> StatementPage:
+    if connection.vendor != "postgresql":
+        return _page_by_the_orm(account_id, selection, reach)
+    conditions = selection.conditions
+    entries, version, freshness = statement_page(
+        account_id=account_id,
+        client_id=None if account_id in reach.granted else reach.client_id,
+        after=conditions.get(("stream_version", "lt"), MAX_WHOLE_NUMBER)
+        if selection.descending
+        else conditions.get(("stream_version", "gt"), 0),
+        begin=conditions.get(("occurred_at", "gte")),
+        end=conditions.get(("occurred_at", "lt")),
+        event_type=conditions.get(("event_type", "exact")),
+        newest_first=selection.descending,
+        offset=selection.offset,
+        limit=selection.limit,
+    )
+    return StatementPage(entries=entries, version=version, freshness=freshness)
+
+
+def _page_by_the_orm(account_id: str, selection: Selection, reach: AccountReach) -> StatementPage:
     lines = _within(AccountStatement.objects.filter(account_id=account_id), account_id, reach)
-    about = {
-        "version": column(stem="last_statement_version", parameters=(account_id,)),
-        **freshness_column(projection="account_statement"),
-    }
+    about = {"version": column(stem="last_statement_version", parameters=(account_id,))}
     selected = selection.of_projected(lines).annotate(**about).values(*ENTRY_COLUMNS, *about)
     page = selected[selection.offset : selection.end]
     rows = list(page)
@@ -103,9 +123,10 @@ def _projected_page(account_id: str, selection: Selection, reach: AccountReach) 
         freshness = freshness_of(projection="account_statement")
         rows = list(page.all())
         if not rows:
-            return StatementPage(lines=[], version=version or 0, freshness=freshness)
-    freshness = freshness_of(projection="account_statement", rows=rows)
-    return StatementPage(lines=rows, version=rows[0]["version"], freshness=freshness)
+            return StatementPage(entries=[], version=version or 0, freshness=freshness)
+    entries = [entry_document(row) for row in rows]
+    freshness = freshness_of(projection="account_statement")
+    return StatementPage(entries=entries, version=rows[0]["version"], freshness=freshness)
 
 
 def _within(lines: QuerySet[AccountStatement], account_id: str, reach: AccountReach) -> QuerySet[AccountStatement]:

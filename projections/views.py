@@ -20,7 +20,6 @@ from projections.serializers import (
     HistoryQuery,
     account_document,
     balance_document,
-    entry_document,
 )
 from projections.statement_reads import Selection, read_statement
 
@@ -89,7 +88,7 @@ class AccountHistoryView(ApiView):
             reach=reach_of(request),
             min_version=query.get("min_version", 0),
         )
-        content = {"accountId": account_id, "entries": [entry_document(line) for line in statement.lines]}
+        content = {"accountId": account_id, "entries": statement.entries}
         return json_answer(content=content, headers=read_headers(statement.freshness, version=statement.version))
 
 

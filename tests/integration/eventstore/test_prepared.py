@@ -56,6 +56,17 @@ def test_a_statement_without_parameters_or_rows(session):
 
 
 @pytest.mark.parametrize("times_before", [0, 1])
+def test_texts_come_back_as_they_went_and_one_with_a_nul_does_not_go(session, times_before):
+    statement = "SELECT %(text)s::text, %(other)s::text"
+    for _ in range(times_before):
+        fetch(session, statement, text="", other=None)
+    assert fetch(session, statement, text="", other=None) == [("", None)]
+    assert fetch(session, statement, text="ü\n", other="'") == [("ü\n", "'")]
+    with pytest.raises(psycopg.DataError):
+        fetch(session, statement, text="a\x00b", other=None)
+
+
+@pytest.mark.parametrize("times_before", [0, 1])
 def test_errors_are_psycopgs_and_leave_the_session_usable(session, times_before):
     statement = "SELECT %(text)s::text::integer"
     for _ in range(times_before):
