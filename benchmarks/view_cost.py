@@ -150,7 +150,7 @@ def _exchange(application: Any, method: str, part: str, token: str, expected: in
 
 
 def measure(exchange: Exchange) -> float:
-    """Return the microseconds of processor time that one exchange takes, in the best of ten runs: the least disturbed."""
+    """Return the microseconds of processor time that one exchange takes, in the least disturbed of ten runs."""
     for number in range(WARM_UP):
         exchange(number)
     return min(_timed(exchange, REQUESTS // 10) for _ in range(10))
