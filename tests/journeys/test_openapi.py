@@ -18,8 +18,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
 
+from tests.access_table import api_rows
 from tests.journeys.account_api import deposit
 from tests.journeys.principals import bearer, issue_token
+from tests.journeys.test_access import account_for, send
+from tests.journeys.test_every_command import almighty
 from tests.journeys.web_server import web_server
 from tests.own_bank import PROJECT_DIR
 
@@ -105,3 +108,25 @@ def test_the_schema_is_kept(guarded, token, tmp_path):
 @pytest.mark.timeout(1800)
 def test_the_schema_is_kept_whatever_is_sent(guarded, token, tmp_path):
     assert_the_schema_is_kept(guarded, token, tmp_path, "--max-examples=200")
+
+
+# What HTTP itself, the web server and Django put there for browsers and caches, whatever the request is.
+OF_EVERY_ANSWER = {
+    *("content-type", "content-length", "transfer-encoding", "connection", "date", "server", "cache-control"),
+    *("x-content-type-options", "referrer-policy", "cross-origin-opener-policy", "content-security-policy"),
+}
+
+
+def test_every_header_of_an_answer_is_described(guarded):
+    described = guarded.get("/api/schema").json()["paths"]
+    missing = set()
+    for row in api_rows():
+        me = almighty()
+        account_id = account_for(row, me)
+        # Good, repeated, and without a token.
+        for token in (me.token, me.token, None):
+            answer = send(guarded, row, account_id, token)
+            headers = described[row.path][row.method.lower()]["responses"][str(answer.status_code)].get("headers", {})
+            undescribed = set(answer.headers) - {name.lower() for name in headers} - OF_EVERY_ANSWER
+            missing |= {(str(row), answer.status_code, name) for name in undescribed}
+    assert missing == set()
