@@ -3,6 +3,7 @@
 import logging
 import time
 from functools import cache
+from ipaddress import IPv6Address, ip_address
 from threading import Lock
 from typing import Any
 
@@ -52,22 +53,33 @@ def turned_away_too_often(*, request: HttpRequest | Request) -> Throttled | None
 
     Those without a valid token count for the address that they come from, the others for their principal.
     """
-    principal, address, minute = principal_in(request), client_address(request), _minute()
-    sender = f"address:{address}" if principal is None else f"principal:{principal.username}"
+    principal, origin, minute = principal_in(request), _origin(request), _minute()
+    sender = f"address:{origin}" if principal is None else f"principal:{principal.username}"
     if _is_within(settings.THROTTLE_TURNED_AWAY_PER_MINUTE, f"turned-away:{sender}:{minute}"):
         return None
     if principal is None:
         with _shut_lock:
-            _shut[str(address)] = minute
+            _shut[origin] = minute
     return Throttled(wait=_seconds_left())
 
 
 def require_not_shut(*, request: HttpRequest | Request) -> None:
     """Raise Throttled if this process has seen too many requests without a valid token from where `request` comes."""
     with _shut_lock:
-        is_shut = _shut.get(str(client_address(request))) == _minute()
+        is_shut = _shut.get(_origin(request)) == _minute()
     if is_shut:
         raise Throttled(wait=_seconds_left())
+
+
+def _origin(request: HttpRequest | Request) -> str:
+    """Return the address that `request` comes from; of one of IPv6 its network of 64 bits, which has a single owner."""
+    address = str(client_address(request))
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    is_long = isinstance(found, IPv6Address) and found.ipv4_mapped is None
+    return str(IPv6Address(int(found) >> 64 << 64)) if is_long else address
 
 
 def _is_within(limit: int, name: str) -> bool:

@@ -86,13 +86,14 @@ def test_guesses_are_limited_where_they_come_from(impatient):
         return response.status_code
 
     def guessing() -> list[int]:
-        here, elsewhere = (f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}" for _ in range(2))
-        guesses = [status(uuid4().hex, here) for _ in range(LIMIT + 2)]
+        here, elsewhere = (f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1" for _ in range(2))
+        # Whoever has one such address has many.
+        guesses = [status(uuid4().hex, f"{here[:-1]}{number:x}:7") for number in range(LIMIT + 2)]
         # Who is known goes on from there; whoever is not has to wait, be it with a token that is good or without one.
         return [status(known, elsewhere), *guesses, status(known, here), status(unknown, here), status(None, here)]
 
     assert within_a_minute(guessing) == [200, *[401] * LIMIT, 429, 429, 200, 429, 429]
-    assert status(unknown, f"2001:db8::{uuid4().hex[:4]}") == 200
+    assert status(unknown, f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1") == 200
 
 
 def test_a_good_token_that_is_good_for_nothing_is_limited_by_its_principal(impatient):

@@ -142,7 +142,7 @@ def test_roles_and_grants_are_seen_in_time(name, clock):
 def test_from_an_address_of_too_many_guesses_nothing_is_looked_up(name, settings, monkeypatch):
     settings.THROTTLE_TURNED_AWAY_PER_MINUTE = 1
     monkeypatch.setattr("bank.throttling._minute", lambda: 1)
-    address = f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"
+    address = f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
     good, known = issue_token(name), issue_token(name)
 
     def present(token: str, *, expected: type[Exception] | None) -> None:

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 import redis
 from django.conf import settings
+from django.test import RequestFactory
 
 from bank.embedded.valkey import EmbeddedValkey
-from bank.throttling import MAX_SHARE, PAUSE_SECONDS, WINDOW_SECONDS, Allowances, Counters
+from bank.throttling import MAX_SHARE, PAUSE_SECONDS, WINDOW_SECONDS, Allowances, Counters, _origin
 from tests.journeys.stoppable_servers import running_server
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -157,3 +158,20 @@ def test_most_requests_cost_no_round_trip_and_refused_ones_none(minute, monkeypa
 def test_without_valkey_nobody_is_refused(minute, clock):
     process = allowances(1, Counters(NOBODY_LISTENS))
     assert all(process.take("anybody") for _ in range(10))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        ("203.0.113.7", "203.0.113.7", True),
+        ("203.0.113.7", "203.0.113.8", False),
+        ("2001:db8:1:2::3", "2001:db8:1:2:ffff::4", True),
+        ("2001:db8:1:2::3", "2001:db8:1:3::3", False),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+        ("", "", True),
+        ("", "203.0.113.7", False),
+    ],
+)
+def test_where_requests_come_from(one, other, are_one):
+    origins = {_origin(RequestFactory().get("/", REMOTE_ADDR=address)) for address in (one, other)}
+    assert (len(origins) == 1) is are_one
