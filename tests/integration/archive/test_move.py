@@ -108,6 +108,7 @@ def test_all_of_a_bank_is_the_same_where_it_was_moved_to(new_bank, other_new_ban
         catch_up()
         assert {(lag.position, lag.parked_streams) for lag in projection_lags()} == {(len(events), 0)}
         assert_read_models_match([account_stream_id(account_id) for account_id in "abc"])
+        call_command("verify")
         assert due_transfers(limit=10) == [in_flight]
         assert resume_transfer(transfer_id=in_flight).state == "COMPLETED"
         assert table("transfers_in_flight") == []

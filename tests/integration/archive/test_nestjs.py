@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.handlers import deposit_money, unfreeze_account
@@ -81,6 +81,7 @@ def test_its_table_comes_in_and_the_bank_goes_on(nestjs_file, new_bank, other_ne
         ]
         catch_up()
         assert_read_models_match(["account-100000", "account-acc-1"])
+        call_command("verify")
         account, frozen = AccountSummary.objects.order_by("account_id")
         assert (account.balance, account.currency, account.client_id) == (35_000, "NGN", None)
         assert (frozen.status, frozen.version) == ("FROZEN", 2)
