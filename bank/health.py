@@ -14,6 +14,7 @@ from redis.retry import Retry
 from bank.problems import Problem, problem_of, problem_response
 from eventstore.exceptions import StoreUnavailable
 from projections.lag import ProjectionLag, projection_lags
+from projections.verification.measures import VerificationMeasures, measure_verification
 
 Verdict: TypeAlias = Literal["ok", "parked", "lagging", "stopped"]
 
@@ -41,19 +42,21 @@ def live(request: HttpRequest) -> HttpResponse:
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer whether everything works and, check by check, what does not.
 
-    200 `ok`; 200 `degraded` while a stream is parked; 503 while the database or the broker is away, a projection is too
-    far behind the log, or nobody advances it.
+    200 `ok`; 200 `degraded` while a stream is parked, or something differs that a verification has found; 503 while the
+    database or the broker is away, a projection is too far behind the log, or nobody advances it.
     """
     checks: dict[str, Any] = {"database": "ok", "broker": _broker(), "projections": {}}
     try:
         lags = projection_lags()
+        verification = measure_verification()
     except (django.db.Error, StoreUnavailable):
         return _not_ready(request, checks | {"database": "away"})
     verdicts = {lag.projection: _verdict(lag) for lag in lags}
     checks["projections"] = {lag.projection: {"status": verdicts[lag.projection], **_details(lag)} for lag in lags}
+    checks["verification"] = _verified(verification)
     if checks["broker"] == "away" or not {"ok", "parked"}.issuperset(verdicts.values()):
         return _not_ready(request, checks)
-    status = "degraded" if "parked" in verdicts.values() else "ok"
+    status = "degraded" if "parked" in verdicts.values() or verification.differences else "ok"
     return JsonResponse({"status": status, **checks}, headers=NEVER_KEPT)
 
 
@@ -84,6 +87,15 @@ def _verdict(lag: ProjectionLag) -> Verdict:
     if lag.lag_events > settings.READY_MAX_LAG_EVENTS or lag.lag_seconds > settings.READY_MAX_AGE_SECONDS:
         return "lagging"
     return "parked" if lag.parked_streams else "ok"
+
+
+def _verified(verification: VerificationMeasures) -> dict[str, Any]:
+    age = verification.age_seconds
+    return {
+        "status": "differs" if verification.differences else "not_applicable" if settings.IN_MEMORY else "ok",
+        "differences": verification.differences,
+        "ageSeconds": None if age is None else round(age, 3),
+    }
 
 
 def _details(lag: ProjectionLag) -> dict[str, Any]:

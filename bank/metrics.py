@@ -15,6 +15,7 @@ from accounts.permissions import Permission
 from projections.lag import ProjectionLag, projection_lags
 from projections.runner import DATABASE_IS_AWAY
 from projections.suspense import count_in_suspense, suspense_balances
+from projections.verification.measures import VerificationMeasures, measure_verification
 from transfers.in_flight import InFlight, measure_in_flight
 
 HTTP_REQUEST_SECONDS = Histogram(
@@ -55,6 +56,7 @@ class _Standing(Collector):
             lags = projection_lags()
             in_flight = measure_in_flight()
             suspended, balances = count_in_suspense(), suspense_balances()
+            verification = measure_verification()
         except DATABASE_IS_AWAY:
             yield GaugeMetricFamily("bank_store_up", "1 if the event store answers.", value=0)
             return
@@ -63,6 +65,7 @@ class _Standing(Collector):
         yield from _transfer_families(in_flight)
         yield from _suspense_families(suspended, balances)
         yield from _projection_families(lags)
+        yield from _verification_families(verification)
 
 
 def _transfer_families(in_flight: InFlight) -> Iterator[Metric]:
@@ -79,6 +82,18 @@ def _suspense_families(suspended: int, balances: Mapping[str, int]) -> Iterator[
     for currency, amount in balances.items():
         balance.add_metric([currency], amount)
     yield balance
+
+
+def _verification_families(verification: VerificationMeasures) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "verification_differences", "Differences that verifications have left.", value=verification.differences
+    )
+    if verification.age_seconds is not None:
+        yield GaugeMetricFamily(
+            "verification_age_seconds",
+            "Time within which all that was there has been verified.",
+            value=verification.age_seconds,
+        )
 
 
 def _projection_families(lags: list[ProjectionLag]) -> Iterator[Metric]:

@@ -82,12 +82,12 @@ _READY = Operation(
     operation_id="getReadiness",
     tag="health",
     summary="Tell whether everything works",
-    description="`degraded` while streams are parked. While something does not work the answer is 503, with the same "
-    "checks as members of the problem.",
+    description="`degraded` while streams are parked, or a verification has found something that differs. While "
+    "something does not work the answer is 503, with the same checks as members of the problem.",
     answer={
         "type": "object",
         "additionalProperties": False,
-        "required": ["status", "database", "broker", "projections"],
+        "required": ["status", "database", "broker", "projections", "verification"],
         "properties": {
             "status": {"enum": ["ok", "degraded"]},
             "database": {"const": "ok"},
@@ -107,6 +107,19 @@ _READY = Operation(
                     },
                 },
             },
+            "verification": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["status", "differences", "ageSeconds"],
+                "properties": {
+                    "status": {"enum": ["ok", "differs", "not_applicable"]},
+                    "differences": {"type": "integer", "description": "What verifications found and is not mended."},
+                    "ageSeconds": {
+                        "type": ["number", "null"],
+                        "description": "Within this time all that was there has been verified; null before the first.",
+                    },
+                },
+            },
         },
     },
     answer_example={
@@ -114,6 +127,7 @@ _READY = Operation(
         "database": "ok",
         "broker": "ok",
         "projections": {"account_summary": _CHECKS_EXAMPLE, "account_statement": _CHECKS_EXAMPLE},
+        "verification": {"status": "ok", "differences": 0, "ageSeconds": 42.5},
     },
     problems=("not_ready",),
 )

@@ -238,6 +238,11 @@ REBUILD_BATCH_EVENTS = env.whole("REBUILD_BATCH_EVENTS", default=5_000, at_least
 REBUILD_SWAP_SECONDS = env.number("REBUILD_SWAP_SECONDS", default=60.0, at_least=0, at_most=86_400)
 PROJECTION_IDLE_SECONDS = env.number("PROJECTION_IDLE_SECONDS", default=0.1, at_least=0.001, at_most=60)
 
+# How often a slice of the books is verified, if at all, how long one may take, and how often all of them at most.
+VERIFICATION_TICK_SECONDS = env.number("VERIFICATION_TICK_SECONDS", default=10.0, at_least=0, at_most=86_400)
+VERIFICATION_SLICE_SECONDS = env.number("VERIFICATION_SLICE_SECONDS", default=1.0, at_least=0.1, at_most=3_600)
+VERIFICATION_CYCLE_SECONDS = env.number("VERIFICATION_CYCLE_SECONDS", default=60.0, at_least=0, at_most=31_536_000)
+
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 if not REDIS_URL.startswith(("redis://", "rediss://")):
     raise ImproperlyConfigured("REDIS_URL must name a Valkey or Redis server: redis://HOST:PORT/NUMBER")
@@ -277,6 +282,12 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": FORGET_REFUSALS_SECONDS},
     },
 }
+if VERIFICATION_TICK_SECONDS:
+    CELERY_BEAT_SCHEDULE["verify"] = {
+        "task": "projections.verify",
+        "schedule": VERIFICATION_TICK_SECONDS,
+        "options": {"expires": VERIFICATION_TICK_SECONDS},
+    }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_TIMEZONE = "UTC"
 

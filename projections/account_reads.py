@@ -16,6 +16,7 @@ from eventstore.store import event_store
 from projections.freshness import Freshness, freshness_of
 from projections.models import AccountSummary
 from projections.prepared_reads import account_row
+from projections.verified_columns import VERIFIED_COLUMNS, verified_columns
 
 _COLUMNS = (
     "account_id",
@@ -63,7 +64,8 @@ def load_account_at(*, account_id: str, reach: AccountReach, min_version: int) -
 
 def _projected(account_id: str) -> tuple[Mapping[str, Any] | None, Freshness]:
     if connection.vendor != "postgresql":
-        row = AccountSummary.objects.filter(account_id=account_id).values(*_COLUMNS).first()
+        rows = AccountSummary.objects.filter(account_id=account_id).annotate(**verified_columns())
+        row = rows.values(*_COLUMNS, *VERIFIED_COLUMNS).first()
         return row, freshness_of(projection="account_summary")
     return account_row(account_id=account_id)
 
@@ -81,6 +83,7 @@ def _stored(account_id: str, reach: AccountReach, min_version: int, row: Mapping
         "version": stored.version,
         "created_at": row["created_at"] if row else _created_at(stored.stream_id),
         "updated_at": stored.occurred_at,
+        **{column: row[column] if row else None for column in VERIFIED_COLUMNS},
     }
 
 

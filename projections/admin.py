@@ -9,16 +9,26 @@ from django.db.models import F, IntegerField, QuerySet, Value
 from django.db.models.functions import Greatest
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.timezone import localtime
 
 from accounts.domain.money import format_money
 from accounts.repository import account_stream_id
 from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
 from eventstore.store import event_store
-from projections.models import AccountStatement, AccountSummary, ProjectionCheckpoint, ProjectionFailure
+from projections.models import (
+    AccountStatement,
+    AccountSummary,
+    ProjectionCheckpoint,
+    ProjectionFailure,
+    VerificationDifference,
+    VerifiedStream,
+)
 from projections.statements import statement
 from projections.transfer_admin import TransferStatusAdmin as TransferStatusAdmin
+from projections.verification_admin import VerificationDifferenceAdmin as VerificationDifferenceAdmin
 
 admin.site.site_header = "The bank's back office"
 admin.site.site_title = "Back office"
@@ -66,6 +76,7 @@ class AccountSummaryAdmin(ReadOnlyAdmin):
         "last_position",
         "created_at",
         "updated_at",
+        "verified",
         "statement",
         "events",
     )
@@ -74,6 +85,15 @@ class AccountSummaryAdmin(ReadOnlyAdmin):
     def money(self, account: AccountSummary) -> str:
         """Return the balance in major units."""
         return format_money(amount=account.balance, currency=account.currency)
+
+    @admin.display(description="verified")
+    def verified(self, account: AccountSummary) -> str:
+        """Return how far the account was found sound, and how much that is not stands against that."""
+        stream_id = account_stream_id(account.account_id)
+        found = VerifiedStream.objects.filter(stream_id=stream_id).first()
+        told = f"up to event {found.version} at {localize(localtime(found.verified_at))}" if found else "not yet"
+        differences = VerificationDifference.objects.filter(stream_id=stream_id).count()
+        return f"{told}; {differences} differences" if differences else told
 
     @admin.display(description="statement")
     def statement(self, account: AccountSummary) -> str:

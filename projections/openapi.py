@@ -45,12 +45,20 @@ class BalanceAnswer(StrictSerializer):
     version = StrictIntegerField(min_value=1)
 
 
+class Verified(StrictSerializer):
+    """How far the account was found sound: its events, their hash chain, and all that is shown of them."""
+
+    version = StrictIntegerField(min_value=1, help_text="The last event that was looked at.")
+    at = serializers.DateTimeField()
+
+
 class AccountAnswer(BalanceAnswer):
     """An account."""
 
     ownerId = IdentifierField()
     createdAt = serializers.DateTimeField()
     updatedAt = serializers.DateTimeField(help_text="When its last event occurred.")
+    verified = Verified(allow_null=True, help_text="Null if it has not been verified yet.")
 
 
 class AccountListAnswer(StrictSerializer):
@@ -124,6 +132,7 @@ _ACCOUNT = _BALANCE | {
     "ownerId": "user-1",
     "createdAt": "2026-03-22T10:00:00.000Z",
     "updatedAt": "2026-03-22T10:05:00.000Z",
+    "verified": {"version": 3, "at": "2026-03-22T11:00:00.000Z"},
 }
 _LINE = {
     "eventId": "0b0f1c9e-7a54-4d0e-9d3b-3c0f5f1f2a77",

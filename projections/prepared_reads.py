@@ -25,6 +25,8 @@ _ACCOUNT: Sequence[tuple[str, Reader]] = (
     ("version", int),
     ("created_at", _text),
     ("updated_at", _text),
+    ("verified_version", int),
+    ("verified_at", _text),
 )
 _ENTRY: Sequence[tuple[str, Reader]] = (
     ("eventId", _text),

@@ -110,7 +110,8 @@ ENTRY_COLUMNS = tuple(_ENTRY_KEYS)
 
 
 def account_document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an account as the API shows it, from a row of ACCOUNT_COLUMNS."""
+    """Return an account as the API shows it, from a row of ACCOUNT_COLUMNS and VERIFIED_COLUMNS."""
+    verified = {"version": row["verified_version"], "at": row["verified_at"]}
     return {
         "accountId": row["account_id"],
         "ownerId": row["owner_id"],
@@ -121,6 +122,7 @@ def account_document(row: Mapping[str, Any]) -> dict[str, Any]:
         "version": row["version"],
         "createdAt": row["created_at"],
         "updatedAt": row["updated_at"],
+        "verified": None if verified["version"] is None else verified,
     }
 
 

@@ -1,5 +1,6 @@
 """The Celery tasks of the read side; beat ticks, and each tick is worth one time slice."""
 
+import logging
 from typing import Any
 
 from celery import shared_task
@@ -7,7 +8,12 @@ from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import connection
 
-from projections.runner import REBUILD_SECONDS, advance_all, log_interruption, rebuild_all_suspects
+from projections.engine import DATABASE_IS_AWAY
+from projections.projectors import PROJECTORS
+from projections.runner import REBUILD_SECONDS, advance_all, log_interruption, on_one_line, rebuild_all_suspects
+from projections.verification.cycle import verify_next_slice
+
+logger = logging.getLogger(__name__)
 
 _shutting_down = False
 
@@ -35,3 +41,16 @@ def advance_projections() -> None:
 def rebuild_suspects() -> None:
     """Rebuild long streams that operators asked for, or that a dead process left; it takes as long as they do."""
     rebuild_all_suspects(slice_seconds=REBUILD_SECONDS)
+
+
+@shared_task(name="projections.verify", ignore_result=True)
+def verify() -> None:
+    """Verify the next slice of the books; where the last one stopped is in the database."""
+    try:
+        verify_next_slice(projectors=PROJECTORS)
+    except DATABASE_IS_AWAY as error:
+        logger.warning("the verification waits for the database: %s", on_one_line(error))
+    except Exception:
+        logger.exception("the verification was interrupted")
+    finally:
+        connection.close()

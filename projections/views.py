@@ -22,6 +22,7 @@ from projections.serializers import (
     balance_document,
 )
 from projections.statement_reads import Selection, read_statement
+from projections.verified_columns import VERIFIED_COLUMNS, verified_columns
 
 
 class AccountListView(ApiView):
@@ -38,7 +39,8 @@ class AccountListView(ApiView):
             accounts = accounts.filter(account_id__gt=cursor)
         fresh = freshness_column(projection="account_summary")
         # One row more than the page tells whether there is another page.
-        wanted = accounts.annotate(**fresh).values(*ACCOUNT_COLUMNS, *fresh)[: limit + 1]
+        columns = (*ACCOUNT_COLUMNS, *VERIFIED_COLUMNS, *fresh)
+        wanted = accounts.annotate(**verified_columns(), **fresh).values(*columns)[: limit + 1]
         rows, freshness = page_with_freshness(projection="account_summary", read=lambda: list(wanted.all()))
         page = rows[:limit]
         content = {

@@ -10,8 +10,11 @@ SELECT checkpoint.position,
        account.account_id, account.owner_id, account.client_id, account.currency, account.status, account.balance,
        account.version,
        to_char(account.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-       to_char(account.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+       to_char(account.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       verified.version,
+       to_char(verified.verified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 FROM (
     SELECT coalesce((SELECT position FROM projection_checkpoints WHERE projection = 'account_summary'), 0) AS position
 ) AS checkpoint
 LEFT JOIN account_summary AS account ON account.account_id = %(account_id)s
+LEFT JOIN verified_streams AS verified ON verified.stream_id = 'account-' || %(account_id)s

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -16,8 +17,9 @@ from projections.statements import statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The last position of the log, and by projection the one up to which its rows know every event."""
+    """The moment by the database's clock, the last position of the log, and the one that each projection is at."""
 
+    moment: datetime
     head: int
     positions: dict[str, int]
 
@@ -38,7 +40,8 @@ def consistent_view(*, projectors: Sequence[Projector[Any]]) -> Iterator[View]:
             with connection.cursor() as cursor:
                 cursor.execute(statement(stem))
         positions = dict(ProjectionCheckpoint.objects.values_list("projection", "position"))
-        yield View(head=_head(), positions={one.name: positions.get(one.name, 0) for one in projectors})
+        moment, head = _moment_and_head()
+        yield View(moment=moment, head=head, positions={one.name: positions.get(one.name, 0) for one in projectors})
 
 
 def _lock(projectors: Sequence[Projector[Any]]) -> None:
@@ -49,8 +52,8 @@ def _lock(projectors: Sequence[Projector[Any]]) -> None:
         cursor.execute(lock)
 
 
-def _head() -> int:
+def _moment_and_head() -> tuple[datetime, int]:
     with connection.cursor() as cursor:
-        cursor.execute(statement("log_head"))
-        [head] = cursor.fetchone()
-    return int(head)
+        cursor.execute(statement("moment_and_head"))
+        moment, head = cursor.fetchone()
+    return moment, int(head)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import OperationalError
-from django.utils import timezone
 from psycopg.errors import SerializationFailure
 
 from projections.projector import Projector
 from projections.verification.books import Books
-from projections.verification.consistent_view import consistent_view
+from projections.verification.consistent_view import View, consistent_view
 from projections.verification.differences import Findings, Report
 from projections.verification.repair import CannotMend, mend
 from projections.verification.slices import Slice, Task, verify_streams
@@ -40,16 +39,13 @@ class Run:
 
     def verify_bank(self) -> None:
         """Verify every stream, and then what no stream can tell; fill `report`. Raises the database's errors."""
-        began_at = timezone.now()
-        books, head, streams = Books(), None, StreamRange()
-        while True:
-            made, books, head = self._slice(streams, books, head)
+        made, books, began = self._slice(StreamRange(), Books(), None)
+        self._settle(made)
+        while not made.is_last:
+            made, books, began = self._slice(StreamRange.after(made.last_stream_id or ""), books, began)
             self._settle(made)
-            if made.is_last:
-                break
-            streams = StreamRange.after(made.last_stream_id or "")
-        self._verify_whole_log(books, head)
-        drop_differences_of_the_log(began_at=began_at)
+        self._verify_whole_log(books, began.head)
+        drop_differences_of_the_log(began_at=began.moment)
 
     def verify_stream(self, *, stream_id: str) -> bool:
         """Verify one stream; return whether anything is kept of it. Raises the database's errors."""
@@ -57,19 +53,19 @@ class Run:
         self._settle(made)
         return bool(made.streams)
 
-    def _slice(self, streams: StreamRange, books: Books, head: int | None) -> tuple[Slice, Books, int]:
-        """Verify the next streams; the first slice says what the head of the log is for all of them."""
+    def _slice(self, streams: StreamRange, books: Books, began: View | None) -> tuple[Slice, Books, View]:
+        """Verify the next streams; the first slice's view, which began it, says up to which head books are kept."""
 
-        def attempt() -> tuple[Slice, Books, int]:
+        def attempt() -> tuple[Slice, Books, View]:
             with consistent_view(projectors=self.projectors) as view:
-                added, until_head = books.copy(), view.head if head is None else head
-                self.on_head(until_head)
+                added, first = books.copy(), began or view
+                self.on_head(first.head)
                 task = Task(
-                    view=view, projectors=self.projectors, books=added, head=until_head, on_events=self.on_events
+                    view=view, projectors=self.projectors, books=added, head=first.head, on_events=self.on_events
                 )
                 made = verify_streams(task=task, streams=streams, until=time.monotonic() + SLICE_SECONDS)
                 keep_slice(made=made, streams=streams)
-                return made, added, until_head
+                return made, added, first
 
         return again_if_overtaken(attempt)
 

@@ -27,7 +27,15 @@ from tests.integration.projections.account_log import (
 )
 from tests.keyed_account_commands import opened_with
 
-MODELS = ("accountsummary", "accountstatement", "transferstatus", "projectioncheckpoint", "projectionfailure")
+MODELS = (
+    "accountsummary",
+    "accountstatement",
+    "transferstatus",
+    "projectioncheckpoint",
+    "projectionfailure",
+    "verificationdifference",
+    "verificationcycle",
+)
 STORE_MODELS = ("event", "snapshot", "command")
 PAGES = [f"projections_{model}" for model in MODELS] + [f"eventstore_{model}" for model in STORE_MODELS]
 

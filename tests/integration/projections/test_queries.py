@@ -66,6 +66,7 @@ def test_an_account(client, account_id):
         "version": 5,
         "createdAt": "2026-03-22T12:00:00.718Z",
         "updatedAt": "2026-03-22T12:04:00.718Z",
+        "verified": None,
     }
 
 

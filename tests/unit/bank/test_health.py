@@ -11,6 +11,7 @@ from django.test import RequestFactory
 from bank import health
 from eventstore.exceptions import StoreUnavailable
 from projections.lag import ProjectionLag
+from projections.verification.measures import VerificationMeasures
 
 WELL = ProjectionLag(
     projection="account_summary",
@@ -21,6 +22,7 @@ WELL = ProjectionLag(
     heartbeat_age_seconds=2.0,
     parked_streams=0,
 )
+VERIFIED = VerificationMeasures(differences=0, age_seconds=42.1239)
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,7 @@ def thresholds(settings, monkeypatch):
     settings.READY_MAX_LAG_EVENTS = 1_000
     settings.READY_MAX_AGE_SECONDS = 30.0
     monkeypatch.setattr(health, "_broker", lambda: "ok")
+    monkeypatch.setattr(health, "measure_verification", lambda: VERIFIED)
 
 
 def asked(monkeypatch, *lags: ProjectionLag) -> tuple[int, dict[str, Any]]:
@@ -54,6 +57,7 @@ def test_all_well(monkeypatch):
                     "parked": 0,
                 }
             },
+            "verification": {"status": "ok", "differences": 0, "ageSeconds": 42.124},
         },
     )
 
