@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eventstore.chain import check_json, check_text
+from eventstore.chain import canonical_documents, check_json, check_text
 from eventstore.exceptions import InvalidAppend
 from eventstore.records import Commit, StreamAppend
 
@@ -42,6 +42,8 @@ def _check_stream(stream: StreamAppend) -> None:
     _check_name(stream.stream_id, path="stream_id")
     if stream.expected_version < 0:
         raise InvalidAppend(f"expected version of {stream.stream_id} is below 0")
+    if stream.previous_hash is not None and len(stream.previous_hash) != (HASH_BYTES if stream.expected_version else 0):
+        raise InvalidAppend(f"previous hash of {stream.stream_id} is none of version {stream.expected_version}")
     if len(stream.hashes) != len(stream.events) or any(len(link) != HASH_BYTES for link in stream.hashes):
         raise InvalidAppend(f"{stream.stream_id} needs one hash of {HASH_BYTES} bytes for each event")
     for event in stream.events:
@@ -49,8 +51,7 @@ def _check_stream(stream: StreamAppend) -> None:
         _check_schema_version(event.schema_version)
         if event.occurred_at.utcoffset() is None:
             raise InvalidAppend(f"occurred_at of {event.event_id} has no time zone")
-        check_json(event.data, path="data")
-        check_json(event.metadata, path="metadata")
+        canonical_documents(event)
 
 
 def _check_name(name: str, *, path: str) -> None:

@@ -34,22 +34,40 @@ def chain_hashes(
 
 def event_hash(*, previous_hash: bytes, stream_id: str, version: int, event: NewEvent | RecordedEvent) -> bytes:
     """Return sha256 over the previous hash and the event's canonical JSON: sorted keys, no spaces, UTF-8."""
-    check_json(event.data, path="data")
-    check_json(event.metadata, path="metadata")
+    data, metadata = canonical_documents(event)
+    # The keys stand here as they are sorted.
     canonical = orjson.dumps(
         {
+            "data": orjson.Fragment(data),
+            "event_id": event.event_id,
+            "event_type": event.event_type,
+            "metadata": orjson.Fragment(metadata),
+            "occurred_at": canonical_time(event.occurred_at),
+            "schema_version": event.schema_version,
             "stream_id": stream_id,
             "version": version,
-            "event_id": str(event.event_id),
-            "event_type": event.event_type,
-            "schema_version": event.schema_version,
-            "data": event.data,
-            "metadata": event.metadata,
-            "occurred_at": canonical_time(event.occurred_at),
-        },
-        option=orjson.OPT_SORT_KEYS,
+        }
     )
     return hashlib.sha256(previous_hash + canonical).digest()
+
+
+def canonical_documents(event: NewEvent | RecordedEvent) -> tuple[bytes, bytes]:
+    """Return data and metadata of `event` as canonical JSON, of a new event always that of the first time.
+
+    Raises InvalidEventData for what jsonb would refuse or change.
+    """
+    if isinstance(event, NewEvent) and event.canonical:
+        return event.canonical
+    check_json(event.data, path="data")
+    check_json(event.metadata, path="metadata")
+    documents = (
+        orjson.dumps(event.data, option=orjson.OPT_SORT_KEYS),
+        orjson.dumps(event.metadata, option=orjson.OPT_SORT_KEYS),
+    )
+    if isinstance(event, NewEvent):
+        # Remembered, not changed: what is hashed is what is written, and is written out once.
+        object.__setattr__(event, "canonical", documents)
+    return documents
 
 
 def canonical_time(moment: datetime) -> str:
@@ -66,6 +84,8 @@ def check_json(document: JsonObject, *, path: str) -> None:
 
 def check_text(text: str, *, path: str) -> None:
     """Raise InvalidEventData unless PostgreSQL can hold `text`."""
+    if text.isascii() and "\x00" not in text:
+        return
     if "\x00" in text:
         raise InvalidEventData(path=path, problem="NUL in text")
     try:

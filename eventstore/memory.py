@@ -91,7 +91,7 @@ class MemoryEventStore:
     def _append_one(self, commit: Commit, recorded_at: datetime, undo: ExitStack) -> AppendResult:
         if commit.command and (earlier := self._commands.get(commit.command.key)):
             return Duplicate(command=_fresh_command(earlier))
-        if any(stream.expected_version != self._version(stream.stream_id) for stream in commit.streams):
+        if not all(self._stands_as_expected(stream) for stream in commit.streams):
             return self._conflict(commit)
         return self._write(commit, recorded_at, undo)
 
@@ -99,14 +99,25 @@ class MemoryEventStore:
         unseen: dict[str, tuple[RecordedEvent, ...]] = {}
         room = MAX_UNSEEN_EVENTS
         for stream in commit.streams:
-            # Whoever expected a new stream folded nothing yet: it has to load the stream anyway, snapshot first.
-            if stream.expected_version > 0 and room:
+            # Whoever expected a new stream folded nothing yet: it has to load the stream anyway, snapshot first. So has
+            # who built on an event that is not there.
+            if stream.expected_version > 0 and room and self._holds_what_is_built_on(stream):
                 events = self._events_after(stream.stream_id, stream.expected_version, room)
                 room -= len(events)
                 if events:
                     unseen[stream.stream_id] = tuple(events)
         actual_versions = {stream.stream_id: self._version(stream.stream_id) for stream in commit.streams}
         return Conflict(actual_versions=actual_versions, unseen=unseen)
+
+    def _stands_as_expected(self, stream: StreamAppend) -> bool:
+        return stream.expected_version == self._version(stream.stream_id) and self._holds_what_is_built_on(stream)
+
+    def _holds_what_is_built_on(self, stream: StreamAppend) -> bool:
+        """Return whether the event at the expected version is the one that the writer knows."""
+        if stream.previous_hash is None or stream.expected_version == 0:
+            return True
+        kept = self._streams.get(stream.stream_id, [])
+        return len(kept) >= stream.expected_version and kept[stream.expected_version - 1].hash == stream.previous_hash
 
     def _write(self, commit: Commit, recorded_at: datetime, undo: ExitStack) -> Appended:
         head = len(self._log)

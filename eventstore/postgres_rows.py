@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from eventstore.chain import canonical_documents
 from eventstore.records import (
     Appended,
     AppendResult,
@@ -18,48 +20,35 @@ from eventstore.records import (
     JsonObject,
     Loaded,
     LoadedStream,
+    NewCommand,
+    NewEvent,
     RecordedEvent,
     Snapshot,
+    StreamAppend,
     StreamRequest,
 )
 
 Row = tuple[Any, ...]
 
 
-def append_parameters(commits: Sequence[Commit]) -> dict[str, list[Any]]:
-    """Return the arrays of the SQL function append_events: by commit, by stream of each commit, and by event."""
-    commands = [commit.command for commit in commits]
-    streams = [
-        (index, stream, next((s for s in commit.snapshots if s.stream_id == stream.stream_id), None))
-        for index, commit in enumerate(commits, start=1)
-        for stream in commit.streams
-    ]
-    events = [event for _, stream, _ in streams for event in stream.events]
+def append_parameters(commits: Sequence[Commit]) -> dict[str, Any]:
+    """Return the parameters of the SQL function append_events, whose documents its migration describes."""
+    numbered = list(enumerate(commits, start=1))
+    streams = [_stream_entry(index, stream) for index, commit in numbered for stream in commit.streams]
+    commands = [_command_entry(index, commit.command) for index, commit in numbered if commit.command]
+    snapshots = [_snapshot_entry(index, snapshot) for index, commit in numbered for snapshot in commit.snapshots]
     return {
-        "command_scopes": [command and command.key.scope for command in commands],
-        "command_keys": [command and command.key.key for command in commands],
-        "fingerprints": [command and command.fingerprint for command in commands],
-        "refusals": [command and command.refused for command in commands],
-        "results": [command and _json(command.result) for command in commands],
-        "commit_indexes": [index for index, _, _ in streams],
-        "stream_ids": [stream.stream_id for _, stream, _ in streams],
-        "expected_versions": [stream.expected_version for _, stream, _ in streams],
-        "event_counts": [len(stream.events) for _, stream, _ in streams],
-        "snapshot_schemas": [snapshot and snapshot.schema_version for _, _, snapshot in streams],
-        "snapshot_states": [snapshot and _json(snapshot.state) for _, _, snapshot in streams],
-        "event_ids": [event.event_id for event in events],
-        "event_types": [event.event_type for event in events],
-        "schema_versions": [event.schema_version for event in events],
-        "datas": [_json(event.data) for event in events],
-        "metadatas": [_json(event.metadata) for event in events],
-        "occurred_ats": [event.occurred_at for event in events],
-        "hashes": [link for _, stream, _ in streams for link in stream.hashes],
+        "commit_count": len(commits),
+        "streams": _json(streams),
+        "commands": _json(commands) if commands else None,
+        "snapshots": _json(snapshots) if snapshots else None,
     }
 
 
 def append_result(*, commit: Commit, row: Row) -> AppendResult:
     """Return what became of `commit`, from its row of append_events."""
-    _, status, first_position, last_position, recorded_at, detail = row
+    _, status, first_position, last_position, moment, detail = row
+    recorded_at = _moment(moment) if moment else None
     if status == "appended":
         return Appended(
             versions={stream.stream_id: stream.expected_version + len(stream.events) for stream in commit.streams},
@@ -154,8 +143,9 @@ def _command(key: CommandKey, columns: Sequence[Any]) -> CommandRecord:
 
 def _conflict(document: JsonObject) -> Conflict:
     unseen: dict[str, list[RecordedEvent]] = {}
-    for event in document["unseen"]:
-        unseen.setdefault(event["stream_id"], []).append(_event_from_json(event))
+    for events in document["unseen"]:
+        for event in events:
+            unseen.setdefault(event["stream_id"], []).append(_event_from_json(event))
     return Conflict(
         actual_versions=document["versions"],
         unseen={stream_id: tuple(events) for stream_id, events in unseen.items()},
@@ -178,8 +168,58 @@ def _event_from_json(event: JsonObject) -> RecordedEvent:
     )
 
 
-def _json(document: JsonObject) -> str:
-    return orjson.dumps(document).decode()
+def _stream_entry(index: int, stream: StreamAppend) -> JsonObject:
+    return {
+        "commit": index,
+        "stream_id": stream.stream_id,
+        "expected": stream.expected_version,
+        "previous": None if stream.previous_hash is None else stream.previous_hash.hex(),
+        "events": [_event_entry(event, link) for event, link in zip(stream.events, stream.hashes, strict=True)],
+    }
+
+
+def _event_entry(event: NewEvent, link: bytes) -> JsonObject:
+    data, metadata = canonical_documents(event)
+    return {
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "schema_version": event.schema_version,
+        "data": orjson.Fragment(data),
+        "metadata": orjson.Fragment(metadata),
+        "occurred_at": event.occurred_at,
+        "hash": link.hex(),
+    }
+
+
+def _command_entry(index: int, command: NewCommand) -> JsonObject:
+    return {
+        "commit": index,
+        "scope": command.key.scope,
+        "key": command.key.key,
+        "fingerprint": command.fingerprint,
+        "refused": command.refused,
+        "result": command.result,
+    }
+
+
+def _snapshot_entry(index: int, snapshot: Snapshot) -> JsonObject:
+    return {
+        "commit": index,
+        "stream_id": snapshot.stream_id,
+        "schema_version": snapshot.schema_version,
+        "version": snapshot.version,
+        "state": snapshot.state,
+    }
+
+
+def _json(documents: list[JsonObject]) -> str:
+    return orjson.dumps(documents).decode()
+
+
+@lru_cache(maxsize=16)
+def _moment(text: str) -> datetime:
+    """Return a time that PostgreSQL wrote: all commits of a call have the same."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _document(stored: Any) -> Any:

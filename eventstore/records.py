@@ -15,7 +15,8 @@ class NewEvent:
     """A fact that is about to be appended; the store gives it its version and position.
 
     `event_type` and `schema_version` name its stored shape, `data` holds what happened, `metadata` who asked for it.
-    `occurred_at` is business time in UTC.
+    `occurred_at` is business time in UTC. `canonical` belongs to `eventstore.chain`, which checks and writes out an
+    event's documents once, for its hash and for the log.
     """
 
     event_id: UUID
@@ -24,6 +25,7 @@ class NewEvent:
     data: JsonObject
     metadata: JsonObject
     occurred_at: datetime
+    canonical: tuple[bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
 
 class RecordedEvent(NamedTuple):
@@ -66,11 +68,14 @@ class Snapshot:
 class StreamAppend:
     """Events for one stream, which must stand at `expected_version`; with no events it is a guard.
 
-    `hashes` has one entry for each event, made by `eventstore.chain.chain_hashes`.
+    `previous_hash` is the hash of the event at `expected_version` (b"" at 0): a stream that holds another one there is
+    not the one that was decided on. None leaves that unchecked. `hashes` has one entry for each event, made by
+    `eventstore.chain.chain_hashes`.
     """
 
     stream_id: str
     expected_version: int
+    previous_hash: bytes | None = None
     events: tuple[NewEvent, ...] = ()
     hashes: tuple[bytes, ...] = ()
 
@@ -149,11 +154,12 @@ class Appended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """A stream of the commit was not at its expected version; nothing of the commit was written.
+    """A stream of the commit was not at its expected version, or not with that hash; nothing of it was written.
 
     `actual_versions` has every stream of the commit. `unseen` has, for the streams whose expected version was above 0
-    and below the actual one, the events after the expected version in order, at most `MAX_UNSEEN_EVENTS` in all: a
-    stream whose last unseen event is not at its actual version must be loaded again.
+    and below the actual one, the events after the expected version in order, at most `MAX_UNSEEN_EVENTS` in all, and
+    none for a stream that has another hash there: a stream whose last unseen event is not at its actual version must be
+    loaded again.
     """
 
     actual_versions: Mapping[str, int]

@@ -32,6 +32,7 @@ class World:
 
     run: str = field(default_factory=lambda: str(uuid4()))
     heads: dict[int, int] = field(default_factory=dict)
+    hashes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def stream_id(self, number: int) -> str:
         return f"thing-{self.run}-{number}"
@@ -46,6 +47,7 @@ def stream_plans(draw: Callable[..., Any]) -> dict[str, Any]:
     return {
         "off_by": draw(st.sampled_from([0, 0, 0, 0, 0, -1, 1])),
         "events": draw(st.integers(0, 3)),
+        "builds_on": draw(st.sampled_from(["anything", "what is there", "what is there", "something else"])),
         "late_by_seconds": draw(st.sampled_from([0, 0, 0, 0, 0, 0, 1])),
         "snapshot": draw(st.sampled_from([None, None, 1, 2])),
     }
@@ -72,13 +74,24 @@ def commit_from(plan: dict[str, Any], world: World) -> Commit:
             expected_version=max(head + part["off_by"], 0),
             events=tuple(NewEventFactory.build_batch(part["events"], occurred_at=occurred_at)),
         )
+        stream = replace(stream, previous_hash=built_on(part["builds_on"], number, stream.expected_version, world))
         version = stream.expected_version + len(stream.events)
+        world.hashes |= {(number, at): link for at, link in enumerate(stream.hashes, start=stream.expected_version + 1)}
         if part["snapshot"] and stream.events:
             snapshots.append(SnapshotFactory.build(of=stream, schema_version=part["snapshot"]))
         streams.append(stream)
         world.heads[number] = version
     command = plan["key"] and NewCommandFactory.build(key=world.key(plan["key"]), refused=plan["refused"])
     return CommitFactory.build(streams=tuple(streams), command=command or None, snapshots=tuple(snapshots))
+
+
+def built_on(what: str, number: int, version: int, world: World) -> bytes | None:
+    """Return the hash that a commit says to build on; none, if it is at a version that was never proposed."""
+    if what == "anything" or (version and (number, version) not in world.hashes):
+        return None
+    if version == 0:
+        return b""
+    return world.hashes[number, version] if what == "what is there" else bytes(32)
 
 
 def without_place(record: Any, start: int) -> Any:
@@ -134,6 +147,11 @@ def test_both_stores_give_the_same_answers(story: list[list[dict[str, Any]]]):
         commits = [commit_from(plan, world) for plan in call]
         assert without_place(told_by(postgres, commits), start) == without_place(told_by(memory, commits), 0)
         assert without_place(held_by(postgres, world), start) == without_place(held_by(memory, world), 0)
+        world.hashes = {
+            (number, event.version): event.hash
+            for number in range(1, STREAMS + 1)
+            for event in memory.read_stream(world.stream_id(number), limit=1_000)
+        }
         world.heads = {
             number: len(memory.read_stream(world.stream_id(number), limit=1_000)) for number in range(1, STREAMS + 1)
         }
