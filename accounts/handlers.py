@@ -106,7 +106,7 @@ def refused(refusal: AccountError) -> Decision:
 
 def _execute(command: AccountCommand, context: CommandContext, reach: AccountReach) -> Outcome:
     return execute(
-        streams=[account_stream(command.account_id)],
+        streams=[account_stream(command.account_id, presumed_new=isinstance(command, CreateAccount))],
         command=command,
         decide=decide,
         context=context,

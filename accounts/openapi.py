@@ -101,6 +101,7 @@ COMMAND_PROBLEMS = (
     "account_reserved",
     "store_unavailable",
     "contention",
+    "overloaded",
 )
 
 

@@ -14,9 +14,9 @@ def account_stream_id(account_id: str) -> str:
     return f"account-{account_id}"
 
 
-def account_stream(account_id: str) -> Stream:
-    """Return the account's stream, which folds to an Account."""
-    return Stream(stream_id=account_stream_id(account_id), kind=_ACCOUNTS)
+def account_stream(account_id: str, *, presumed_new: bool = False) -> Stream:
+    """Return the account's stream, which folds to an Account; `presumed_new` if a command is about to create it."""
+    return Stream(stream_id=account_stream_id(account_id), kind=_ACCOUNTS, presumed_new=presumed_new)
 
 
 def load_account(account_id: str) -> StoredState:

@@ -90,6 +90,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         True,
         retry_after_seconds=1,
     ),
+    "overloaded": ProblemType(
+        503, "Overloaded", "Too many requests wait; nothing was written.", True, retry_after_seconds=1
+    ),
     "not_ready": ProblemType(
         503, "Not ready", "Something that the bank needs does not work.", True, retry_after_seconds=1
     ),
@@ -185,6 +188,7 @@ def _(error: IdempotencyKeyRequired) -> Problem:
 
 @problem_of.register(eventstore.IdempotencyKeyReused)
 @problem_of.register(eventstore.Contention)
+@problem_of.register(eventstore.Overloaded)
 @problem_of.register(eventstore.StoreUnavailable)
 def _(error: eventstore.EventStoreError) -> Problem:
     return Problem(code=error.code)

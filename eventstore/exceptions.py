@@ -19,6 +19,12 @@ class OutcomeUnknown(StoreUnavailable):
     """The connection broke during an append: its events may or may not be in the log."""
 
 
+class Overloaded(EventStoreError):
+    """More commands wait than may; nothing was written."""
+
+    code = "overloaded"
+
+
 class Contention(EventStoreError):
     """Other writers were faster at every one of the bounded attempts; nothing was written."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from eventstore.append_contract import check_commits
+from eventstore.commit_group import CommitGroup
 from eventstore.exceptions import InvalidAppend
 from eventstore.records import (
     MAX_UNSEEN_EVENTS,
@@ -39,11 +40,15 @@ class MemoryEventStore:
     """
 
     def __init__(self) -> None:
+        self.group = CommitGroup()
         self._lock = Lock()
         self._log: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._commands: dict[CommandKey, CommandRecord] = {}
         self._snapshots: dict[tuple[str, int], Snapshot] = {}
+
+    def check_may_append(self) -> None:
+        """Nothing here is a transaction."""
 
     def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
         check_commits(commits)
@@ -54,12 +59,18 @@ class MemoryEventStore:
             undo.pop_all()
             return results
 
-    def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
+    def load(
+        self,
+        streams: Sequence[StreamRequest],
+        *,
+        command_key: CommandKey | None = None,
+        command_keys: Sequence[CommandKey] = (),
+    ) -> Loaded:
+        keys = [command_key] if command_key else command_keys
         with self._lock:
-            command = self._commands.get(command_key) if command_key else None
             return Loaded(
                 streams={request.stream_id: self._load_stream(request) for request in streams},
-                command=_fresh_command(command) if command else None,
+                commands={key: _fresh_command(self._commands[key]) for key in keys if key in self._commands},
             )
 
     def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:

@@ -1,6 +1,6 @@
 """What is counted where commands meet the log."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 APPENDS = Counter("eventstore_appends", "Commits written to the log, refusals among them.")
 EVENTS_APPENDED = Counter("eventstore_events_appended", "Events written to the log.")
@@ -10,3 +10,14 @@ DUPLICATES = Counter("eventstore_duplicates", "Commands answered with the stored
 REFUSALS = Counter("eventstore_refusals", "Commands refused by a business rule, by its code.", ("code",))
 CONTENTION = Counter("eventstore_contention", "Commands given up after too many conflicts.")
 UNAVAILABLE = Counter("eventstore_unavailable", "Calls that the store could not answer.")
+OVERLOADED = Counter("eventstore_overloaded", "Commands turned away because too many waited.")
+BATCH_COMMANDS = Histogram(
+    "eventstore_batch_commands", "Commands decided together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+)
+QUEUE_COMMANDS = Histogram(
+    "eventstore_queue_commands",
+    "Commands that went on waiting as a batch was taken.",
+    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+CACHE_HITS = Counter("eventstore_cache_hits", "Streams whose state was at hand.")
+CACHE_MISSES = Counter("eventstore_cache_misses", "Streams that had to be loaded.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import django.db
@@ -10,6 +11,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.append_contract import check_commits
+from eventstore.commit_group import CommitGroup
 from eventstore.exceptions import AppendInsideTransaction, InvalidAppend, OutcomeUnknown, StoreUnavailable
 from eventstore.metrics import UNAVAILABLE
 from eventstore.postgres_rows import Row, append_parameters, append_result, loaded, recorded_event
@@ -23,31 +25,53 @@ UNAVAILABLE_STATES = ("08", "25006", "53", "55P03", "57")
 INVALID_STATES = ("22", "23", "54", "BK")
 
 
+@cache
+def _group_of(using: str) -> CommitGroup:
+    """Return the one group of this process for the log in a database: stores come and go, the log stays."""
+    return CommitGroup()
+
+
 class PostgresEventStore:
     """See `eventstore.store.EventStore` for what each method promises."""
 
     def __init__(self, *, using: str = "default") -> None:
         self._using = using
+        self.group = _group_of(using)
+
+    def check_may_append(self) -> None:
+        connection = connections[self._using]
+        # Inside somebody's transaction the log's lock would be held until that one commits.
+        if connection.in_atomic_block or not connection.get_autocommit():
+            raise AppendInsideTransaction("append is a transaction of its own")
 
     def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
         if not commits:
             return []
         check_commits(commits)
-        connection = connections[self._using]
-        # Inside somebody's transaction the log's lock would be held until that one commits.
-        if connection.in_atomic_block or not connection.get_autocommit():
-            raise AppendInsideTransaction("append is a transaction of its own")
+        self.check_may_append()
         rows = self._run("append_events", append_parameters(commits), writes=True)
         return [append_result(commit=commit, row=row) for commit, row in zip(commits, rows, strict=True)]
 
-    def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
-        parameters = {
+    def load(
+        self,
+        streams: Sequence[StreamRequest],
+        *,
+        command_key: CommandKey | None = None,
+        command_keys: Sequence[CommandKey] = (),
+    ) -> Loaded:
+        parameters: dict[str, Any] = {
             "stream_ids": [request.stream_id for request in streams],
             "snapshot_schemas": [request.snapshot_schema_version for request in streams],
-            "command_scope": command_key.scope if command_key else None,
-            "command_key": command_key.key if command_key else None,
         }
-        return loaded(streams=streams, command_key=command_key, rows=self._run("load_streams", parameters))
+        if command_keys:
+            stem = "load_batch"
+            parameters["command_scopes"] = [key.scope for key in command_keys]
+            parameters["command_keys"] = [key.key for key in command_keys]
+        else:
+            stem = "load_streams"
+            parameters["command_scope"] = command_key.scope if command_key else None
+            parameters["command_key"] = command_key.key if command_key else None
+        return loaded(streams=streams, rows=self._run(stem, parameters))
 
     def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:
         parameters = {"stream_id": stream_id, "after_version": after_version, "limit": limit}

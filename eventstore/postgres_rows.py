@@ -48,13 +48,12 @@ def append_parameters(commits: Sequence[Commit]) -> dict[str, Any]:
 def append_result(*, commit: Commit, row: Row) -> AppendResult:
     """Return what became of `commit`, from its row of append_events."""
     _, status, first_position, last_position, moment, detail = row
-    recorded_at = _moment(moment) if moment else None
     if status == "appended":
         return Appended(
             versions={stream.stream_id: stream.expected_version + len(stream.events) for stream in commit.streams},
             first_position=first_position,
             last_position=last_position,
-            recorded_at=recorded_at,
+            recorded_at=_moment(moment),
         )
     document = _document(detail)
     if status == "conflict":
@@ -69,14 +68,14 @@ def append_result(*, commit: Commit, row: Row) -> AppendResult:
             refused=document["refused"],
             first_position=first_position,
             last_position=last_position,
-            recorded_at=recorded_at,
+            recorded_at=_moment(moment),
         )
     )
 
 
-def loaded(*, streams: Sequence[StreamRequest], command_key: CommandKey | None, rows: Sequence[Row]) -> Loaded:
+def loaded(*, streams: Sequence[StreamRequest], rows: Sequence[Row]) -> Loaded:
     """Return what load_streams read: rows of kind command, snapshot and event."""
-    command: CommandRecord | None = None
+    commands: dict[CommandKey, CommandRecord] = {}
     snapshots: dict[str, Snapshot] = {}
     tails: dict[str, list[RecordedEvent]] = {request.stream_id: [] for request in streams}
     for kind, *columns in rows:
@@ -86,14 +85,15 @@ def loaded(*, streams: Sequence[StreamRequest], command_key: CommandKey | None, 
         elif kind == "snapshot":
             snapshot = _snapshot(columns)
             snapshots[snapshot.stream_id] = snapshot
-        elif command_key is not None:
-            command = _command(command_key, columns)
+        else:
+            command = _command(columns)
+            commands[command.key] = command
     return Loaded(
         streams={
             stream_id: LoadedStream(stream_id=stream_id, snapshot=snapshots.get(stream_id), tail=tuple(tail))
             for stream_id, tail in tails.items()
         },
-        command=command,
+        commands=commands,
     )
 
 
@@ -127,11 +127,11 @@ def _snapshot(columns: Sequence[Any]) -> Snapshot:
     )
 
 
-def _command(key: CommandKey, columns: Sequence[Any]) -> CommandRecord:
+def _command(columns: Sequence[Any]) -> CommandRecord:
     # load_streams lends the columns of an event: see its SQL.
-    last_position, _, first_position, _, fingerprint, refused, result, _, _, recorded_at, _ = columns
+    last_position, _, first_position, _, fingerprint, refused, result, scope_and_key, _, recorded_at, _ = columns
     return CommandRecord(
-        key=key,
+        key=CommandKey(*_document(scope_and_key)),
         fingerprint=fingerprint,
         result=_document(result),
         refused=bool(refused),

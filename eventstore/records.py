@@ -197,10 +197,15 @@ class LoadedStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The streams asked for (also those with no event), and the verdict stored under the command key, if any."""
+    """The streams asked for (also those with no event), and the verdicts stored under command keys, where any are."""
 
     streams: Mapping[str, LoadedStream]
-    command: CommandRecord | None
+    commands: Mapping[CommandKey, CommandRecord]
+
+    @property
+    def command(self) -> CommandRecord | None:
+        """The verdict, for who asked for one."""
+        return next(iter(self.commands.values()), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
@@ -16,11 +16,23 @@ from eventstore.records import (
     StreamRequest,
 )
 
+if TYPE_CHECKING:
+    from eventstore.commit_group import CommitGroup
+
 MAX_POSITION = 2**63 - 1
 
 
 class EventStore(Protocol):
     """An append-only log of events in streams. Both implementations pass one contract test suite."""
+
+    @property
+    def group(self) -> "CommitGroup":
+        """Those who execute commands on this log in this process, and what they know of it."""
+        ...
+
+    def check_may_append(self) -> None:
+        """Raise AppendInsideTransaction in a thread whose appends would have to wait for a transaction of its own."""
+        ...
 
     def append(self, commits: Sequence[Commit]) -> list[AppendResult]:
         """Write `commits` as if one after another, in one transaction of its own; one result for each, in order.
@@ -29,8 +41,14 @@ class EventStore(Protocol):
         """
         ...
 
-    def load(self, streams: Sequence[StreamRequest], *, command_key: CommandKey | None = None) -> Loaded:
-        """Read snapshot and tail of each stream, and the verdict under `command_key`, as of one moment."""
+    def load(
+        self,
+        streams: Sequence[StreamRequest],
+        *,
+        command_key: CommandKey | None = None,
+        command_keys: Sequence[CommandKey] = (),
+    ) -> Loaded:
+        """Read snapshot and tail of each stream, each once, and the verdicts under the keys, as of one moment."""
         ...
 
     def read_stream(self, stream_id: str, *, after_version: int = 0, limit: int) -> list[RecordedEvent]:

@@ -287,3 +287,62 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION append_events FROM PUBLIC;
+
+DROP FUNCTION load_streams;
+
+-- Read the verdicts under command keys, and snapshot and tail of each stream, as of one moment: commands first (their
+-- scope and key stand in `metadata`), then for each stream in the order asked for its snapshot, then its events. Locks
+-- nothing.
+CREATE FUNCTION load_streams(
+    stream_ids text[], snapshot_schemas integer[], command_scopes text[], command_keys text[]
+) RETURNS TABLE (
+    kind text, "position" bigint, stream_id text, version bigint, event_id uuid, event_type text,
+    schema_version integer, data jsonb, metadata jsonb, occurred_at timestamptz, recorded_at timestamptz, hash bytea
+)
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF cardinality(command_scopes) > 0 THEN
+        RETURN QUERY
+        SELECT 'command', stored.last_position, NULL::text, stored.first_position, NULL::uuid, stored.fingerprint,
+               stored.refused::integer, stored.result, jsonb_build_array(stored.scope, stored.key), NULL::timestamptz,
+               stored.recorded_at, NULL::bytea
+        FROM unnest(command_scopes, command_keys) AS wanted (scope, key)
+        CROSS JOIN LATERAL (
+            SELECT c.* FROM commands AS c WHERE c.scope = wanted.scope AND c.key = wanted.key LIMIT 1
+        ) AS stored;
+    END IF;
+
+    RETURN QUERY
+    SELECT 'snapshot', NULL::bigint, s.stream_id, s.version, NULL::uuid, NULL::text, s.schema_version, s.state,
+           NULL::jsonb, s.occurred_at, s.recorded_at, s.hash
+    FROM unnest(stream_ids, snapshot_schemas) AS wanted (stream_id, schema_version)
+    CROSS JOIN LATERAL (
+        SELECT l.* FROM snapshots AS l
+        WHERE l.stream_id = wanted.stream_id AND l.schema_version = wanted.schema_version
+        LIMIT 1
+    ) AS s;
+
+    RETURN QUERY
+    SELECT 'event', e.position, e.stream_id, e.version, e.event_id, e.event_type, e.schema_version, e.data, e.metadata,
+           e.occurred_at, e.recorded_at, e.hash
+    FROM unnest(stream_ids, snapshot_schemas) WITH ORDINALITY AS wanted (stream_id, schema_version, ordinal)
+    LEFT JOIN LATERAL (
+        SELECT l.version FROM snapshots AS l
+        WHERE l.stream_id = wanted.stream_id AND l.schema_version = wanted.schema_version
+        LIMIT 1
+    ) AS s ON true
+    CROSS JOIN LATERAL (
+        SELECT l.* FROM events AS l
+        WHERE l.stream_id = wanted.stream_id AND l.version > coalesce(s.version, 0)
+        ORDER BY l.version
+    ) AS e
+    ORDER BY wanted.ordinal, e.version;
+END
+$$;

@@ -41,7 +41,7 @@ STATUSES = {
     },
     429: {"throttled"},
     500: {"internal_error"},
-    503: {"store_unavailable", "contention", "not_ready"},
+    503: {"store_unavailable", "contention", "overloaded", "not_ready"},
 }
 
 
@@ -167,6 +167,7 @@ def test_an_unknown_outcome_is_called_that():
     ("error", "code"),
     [
         (eventstore.Contention("100 attempts"), "contention"),
+        (eventstore.Overloaded("256 commands wait"), "overloaded"),
         (eventstore.IdempotencyKeyReused(key="k"), "idempotency_key_reused"),
         (drf.ParseError("no JSON"), "malformed_json"),
         (UnreadablePostError("gone"), "malformed_json"),

@@ -1,0 +1,186 @@
+"""Those who execute commands in one process at the same time, and share their round trips to the log.
+
+The first to come leads: it takes all that wait, answers them in one round, and hands over to the next that waits. So
+commands gather while a round is under way; one that comes alone is carried out at once by whoever sent it.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from django.conf import settings
+
+from eventstore import metrics
+from eventstore.exceptions import OutcomeUnknown, Overloaded
+from eventstore.pending import Caller, Execution, Pending
+from eventstore.round import Round
+from eventstore.stream_cache import StreamCache
+
+if TYPE_CHECKING:
+    from eventstore.store import EventStore
+
+STALLED_SECONDS = 1.0
+"""A round that takes longer does not keep others waiting: the next in the queue leads beside it."""
+
+
+class CommitGroup:
+    """The queue of commands for one log, who leads, and what is known of the log's streams."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+        _groups.add(self)
+
+    def begin_anew(self) -> None:
+        """Have no command waiting, nobody leading and nothing known."""
+        self.cache = StreamCache()
+        self._lock = Lock()
+        self._queue: deque[Pending] = deque()
+        self._leader: Caller | None = None
+        self._leading_threads: set[int] = set()
+        self._round_began = 0.0
+
+    def commands_waiting(self) -> int:
+        """Return how many commands nobody has taken yet."""
+        return len(self._queue)
+
+    def carry_out(self, *, store: "EventStore", executions: Sequence[Execution]) -> list[Pending]:
+        """Return each of `executions` with its answer, after a bounded wait. Raises Overloaded if too many wait."""
+        caller = Caller(executions)
+        if caller.thread in self._leading_threads:
+            # A command inside a command: nobody else can lead while this thread does.
+            self._carry_out_alone(store, caller)
+            return caller.pending
+        self._join(caller)
+        give_up_at = time.monotonic() + settings.EXECUTE_WAIT_SECONDS
+        while not caller.has_its_answers():
+            if caller.is_appointed:
+                self._lead(store, caller)
+            elif (seconds_left := give_up_at - time.monotonic()) > 0:
+                caller.wait(timeout_seconds=min(seconds_left, STALLED_SECONDS))
+                self._lead_if_nobody_does(caller)
+            else:
+                self._give_up(caller)
+        return caller.pending
+
+    def _carry_out_alone(self, store: "EventStore", caller: Caller) -> None:
+        while open_pending := [pending for pending in caller.pending if pending.answer is None]:
+            Round(store=store, cache=self.cache, batch=open_pending).run()
+
+    def _join(self, caller: Caller) -> None:
+        with self._lock:
+            if len(self._queue) >= settings.EXECUTE_QUEUE_COMMANDS:
+                metrics.OVERLOADED.inc(len(caller.pending))
+                raise Overloaded(f"{len(self._queue)} commands wait")
+            self._queue.extend(caller.pending)
+            if self._leader is None:
+                self._appoint(caller)
+
+    def _appoint(self, caller: Caller) -> None:
+        self._leader = caller
+        self._round_began = time.monotonic()
+        caller.is_appointed = True
+
+    def _lead(self, store: "EventStore", caller: Caller) -> None:
+        """Do rounds until the leader has its own answers, then let the next in the queue lead."""
+        batch: Sequence[Pending] = ()
+        self._leading_threads.add(caller.thread)
+        try:
+            while caller.is_appointed and not caller.has_its_answers():
+                _wake_answered(batch, caller)
+                batch = self._do_round(store, caller)
+        finally:
+            self._leading_threads.discard(caller.thread)
+            self._hand_over(caller)
+            _wake_answered(batch, caller)
+
+    def _do_round(self, store: "EventStore", caller: Caller) -> Sequence[Pending]:
+        batch = self._take()
+        try:
+            Round(store=store, cache=self.cache, batch=batch).run()
+        except BaseException:
+            # The end of what this thread does, whatever it is; the others go on with who leads next.
+            for pending in batch:
+                _break_off(pending)
+            self._leave(caller)
+            self._put_back(batch)
+            _wake_answered(batch, caller)
+            raise
+        self._put_back(batch)
+        return batch
+
+    def _take(self) -> list[Pending]:
+        with self._lock:
+            self._round_began = time.monotonic()
+            size = min(len(self._queue), settings.EXECUTE_BATCH_COMMANDS)
+            batch = [self._queue.popleft() for _ in range(size)]
+            metrics.QUEUE_COMMANDS.observe(len(self._queue))
+            return batch
+
+    def _put_back(self, batch: Sequence[Pending]) -> None:
+        """Let those that are left without an answer be the first in the next round."""
+        with self._lock:
+            self._queue.extendleft(pending for pending in reversed(batch) if pending.answer is None)
+
+    def _hand_over(self, caller: Caller) -> None:
+        with self._lock:
+            caller.is_appointed = False
+            # Unless others gave it up meanwhile and lead already.
+            if self._leader is caller:
+                self._leader = None
+            if self._leader is None and self._queue:
+                heir = self._queue[0].caller
+                self._appoint(heir)
+                heir.wake()
+
+    def _lead_if_nobody_does(self, caller: Caller) -> None:
+        """Take over from a leader whose round has stalled, or whose thread is no more."""
+        with self._lock:
+            is_stalled = time.monotonic() - self._round_began >= STALLED_SECONDS
+            if is_stalled and not caller.is_appointed and any(pending in self._queue for pending in caller.pending):
+                if self._leader:
+                    self._leader.is_appointed = False
+                self._appoint(caller)
+
+    def _give_up(self, caller: Caller) -> None:
+        """Answer what nobody answered in time: it was not begun, or nobody knows what became of it."""
+        with self._lock:
+            for pending in caller.pending:
+                if pending in self._queue:
+                    self._queue.remove(pending)
+                    metrics.OVERLOADED.inc()
+                    pending.answer = pending.unknown or Overloaded("others took too long")
+                elif pending.answer is None:
+                    pending.answer = OutcomeUnknown("whoever carried the command out did not say what became of it")
+
+    def _leave(self, caller: Caller) -> None:
+        """Take a caller's commands out of the queue, and have none of them put back."""
+        for pending in caller.pending:
+            if pending.answer is None:
+                pending.answer = OutcomeUnknown("its caller was stopped")
+        with self._lock:
+            self._queue = deque(pending for pending in self._queue if pending.caller is not caller)
+
+
+def _break_off(pending: Pending) -> None:
+    if pending.answer is None and pending.is_sent:
+        pending.outcome_unknown(OutcomeUnknown("whoever wrote it was stopped"))
+
+
+def _wake_answered(batch: Sequence[Pending], leader: Caller) -> None:
+    for caller in {pending.caller for pending in batch}:
+        if caller is not leader and caller.has_its_answers():
+            caller.wake()
+
+
+def _begin_anew_after_fork() -> None:
+    """Forget who waited and who led in the process that this one was forked from: its threads are not here."""
+    for group in list(_groups):
+        group.begin_anew()
+
+
+_groups: WeakSet[CommitGroup] = WeakSet()
+os.register_at_fork(after_in_child=_begin_anew_after_fork)

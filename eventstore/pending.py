@@ -1,0 +1,103 @@
+"""A command on its way from who asks for it to its answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from threading import get_ident
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+from eventstore.exceptions import OutcomeUnknown, VersionConflict
+from eventstore.folding import States, Stream
+from eventstore.records import CommandContext, Decision, Outcome
+
+NewId: TypeAlias = Callable[[], UUID]
+Decide: TypeAlias = Callable[[States, Any, datetime, NewId], Decision]
+"""`decide(states, command, now, new_id)`: pure; it reads no clock, no random, no thread-local and no database."""
+Permit: TypeAlias = Callable[[States], Decision | None]
+"""The refusal that keeps the sender of a command from its streams, or None; as pure as `decide`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What `execute` is asked to do: see there."""
+
+    streams: Sequence[Stream]
+    command: Any
+    decide: Decide
+    context: CommandContext
+    permit: Permit = lambda states: None
+
+
+class Caller:
+    """A thread that waits for the answers to its commands; it is woken to take them, or to lead."""
+
+    def __init__(self, executions: Sequence[Execution]) -> None:
+        self.thread = get_ident()
+        self.pending = [Pending(execution=execution, caller=self) for execution in executions]
+        self.is_appointed = False
+        self._wake: SimpleQueue[None] = SimpleQueue()
+
+    def has_its_answers(self) -> bool:
+        """Return whether there is nothing left to wait for."""
+        return all(pending.answer is not None for pending in self.pending)
+
+    def wake(self) -> None:
+        """Let the thread look how things stand."""
+        self._wake.put(None)
+
+    def wait(self, *, timeout_seconds: float) -> None:
+        """Wait until woken, or for so long."""
+        with suppress(Empty):
+            self._wake.get(timeout=timeout_seconds)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pending:
+    """An execution that waits for its answer: the outcome, or what is raised to who asked, `caller`.
+
+    `must_load` distrusts every state that is at hand. `is_sent` says that an append of it is under way, and `unknown`
+    that of an earlier one nobody knows what became.
+    """
+
+    execution: Execution
+    caller: Caller
+    attempts: int = 0
+    must_load: bool = False
+    is_sent: bool = False
+    unknown: OutcomeUnknown | None = None
+    answer: Outcome | Exception | None = None
+
+    def outcome_unknown(self, error: OutcomeUnknown) -> None:
+        """Note that an append may or may not have happened: only the command key can tell, now or at the next."""
+        self.is_sent = False
+        if self.execution.context.key is None:
+            self.answer = OutcomeUnknown(*error.args)
+            self.answer.__cause__ = error
+        else:
+            self.unknown, self.must_load = error, True
+
+    def decided_on(self, states: States) -> tuple[Decision, datetime]:
+        """Return the decision on `states` and when it happens. Raises VersionConflict and what the decision raises."""
+        asked = self.execution
+        refusal = asked.permit(states)
+        if refusal is None:
+            _check_expected_versions(states, asked.context.expected_versions)
+        now = _business_time(states, asked.context)
+        return refusal or asked.decide(states, asked.command, now, uuid4), now
+
+
+def _check_expected_versions(states: States, expected_versions: Mapping[str, int]) -> None:
+    for stream_id, expected_version in expected_versions.items():
+        if states[stream_id].version != expected_version:
+            raise VersionConflict(
+                stream_id=stream_id, expected_version=expected_version, actual_version=states[stream_id].version
+            )
+
+
+def _business_time(states: States, context: CommandContext) -> datetime:
+    """Return when the command happens: never before what happened already in its streams, whatever the clocks say."""
+    heads = [state.occurred_at for state in states.values() if state.occurred_at]
+    return max([context.occurred_at or datetime.now(UTC), *heads])
