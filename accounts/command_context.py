@@ -34,26 +34,33 @@ def command_context(*, request: HttpRequest, fields: Mapping[str, Any], stream_i
     for a header that cannot be read, or that contradicts the content, and IdempotencyKeyRequired.
     """
     bind_contextvars(streamId=stream_id)
-    key = _agreed(fields.get("command_id"), _idempotency_key(request), "Idempotency-Key")
+    key = command_key(request=request, fields=fields)
     expected_version = _agreed(fields.get("expected_version"), _if_match(request), "If-Match")
     if key is None and settings.REQUIRE_IDEMPOTENCY_KEY:
         raise IdempotencyKeyRequired
     is_keyed = key is not None
     return CommandContext(
-        key=client_key(request=request, key=key) if is_keyed else None,
+        key=None if key is None else client_key(request=request, key=key),
         fingerprint=fingerprint(request=request, fields=fields, expected_version=expected_version) if is_keyed else "",
         expected_versions={} if expected_version is None else {stream_id: expected_version},
-        metadata=_metadata(request, fields, key),
+        metadata=event_metadata(request=request, key=key, on_behalf_of=fields.get("actor")),
     )
 
 
-def _metadata(request: HttpRequest, fields: Mapping[str, Any], key: str | None) -> dict[str, str]:
+def command_key(*, request: HttpRequest, fields: Mapping[str, Any]) -> str | None:
+    """Return the key that content and header of `request` agree on, if there is one. Raises InvalidHeaders."""
+    key: str | None = _agreed(fields.get("command_id"), _idempotency_key(request), "Idempotency-Key")
+    return key
+
+
+def event_metadata(*, request: HttpRequest, key: str | None, on_behalf_of: str | None) -> dict[str, str]:
+    """Return what is kept with each event that comes of `request`: who sent it, for whom, and what it belongs to."""
     principal = principal_in(request)
     about = {
         "correlationId": request.META.get("HTTP_X_CORRELATION_ID"),
         "commandId": key,
         "actor": principal.get_username() if principal else None,
-        "onBehalfOf": fields.get("actor"),
+        "onBehalfOf": on_behalf_of,
     }
     return {name: value for name, value in about.items() if value is not None}
 
@@ -72,8 +79,13 @@ def client_key(*, request: HttpRequest, key: str) -> CommandKey:
 
 def fingerprint(*, request: HttpRequest, fields: Mapping[str, Any], expected_version: int | None) -> str:
     """Return what tells one command from another under the same key: sha256 over all that decides what it does."""
+    return fingerprint_at(path=request.path, fields=fields, expected_version=expected_version)
+
+
+def fingerprint_at(*, path: str, fields: Mapping[str, Any], expected_version: int | None) -> str:
+    """Return the fingerprint of a command that is sent by POST to `path`."""
     asked = {**fields, "command_id": None, "expected_version": expected_version}
-    canonical = orjson.dumps([request.method, request.path, asked], option=orjson.OPT_SORT_KEYS)
+    canonical = orjson.dumps(["POST", path, asked], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
 
 

@@ -26,7 +26,7 @@ from accounts.domain.money import currency_exponent
 from accounts.domain.own_accounts import is_reserved
 from accounts.event_types import draft
 from accounts.repository import account_stream, account_stream_id
-from eventstore.execution import NewId, States, execute
+from eventstore.execution import Execution, NewId, States, carry_out
 from eventstore.records import CommandContext, Decision, Outcome
 
 Rule: TypeAlias = Callable[[Account, Any], tuple[AccountEvent, ...]]
@@ -104,14 +104,19 @@ def refused(refusal: AccountError) -> Decision:
     return Decision(result={"code": refusal.code, "fields": refusal.fields}, refused=True)
 
 
-def _execute(command: AccountCommand, context: CommandContext, reach: AccountReach) -> Outcome:
-    return execute(
+def execution(*, command: AccountCommand, context: CommandContext, reach: AccountReach = EVERY_ACCOUNT) -> Execution:
+    """Return what any of these commands is to the event store."""
+    return Execution(
         streams=[account_stream(command.account_id, presumed_new=isinstance(command, CreateAccount))],
         command=command,
         decide=decide,
         context=context,
         permit=partial(_permit, command, reach),
     )
+
+
+def _execute(command: AccountCommand, context: CommandContext, reach: AccountReach) -> Outcome:
+    return carry_out(execution=execution(command=command, context=context, reach=reach))
 
 
 def _permit(command: AccountCommand, reach: AccountReach, states: States) -> Decision | None:

@@ -25,6 +25,8 @@ class Permission(StrEnum):
     TRANSFER_MONEY = "transfer_money"
     RETRY_TRANSFER = "retry_transfer"
     RELEASE_SUSPENSE = "release_suspense"
+    SEND_COMMANDS = "send_commands"
+    """Many in one request; each of them needs its own permission too."""
     VIEW_OWN_COMMANDS = "view_own_commands"
     REBUILD_PROJECTIONS = "rebuild_projections"
     VIEW_METRICS = "view_metrics"

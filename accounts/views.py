@@ -17,6 +17,7 @@ from accounts.serializers import (
     MovementSerializer,
     NoQuery,
     ReasonSerializer,
+    StrictSerializer,
     read_path_identifier,
 )
 from eventstore.exceptions import CommandRefused
@@ -26,7 +27,7 @@ SURROUNDINGS = frozenset({"command_id", "actor", "expected_version"})
 """Fields of a request that surround its command and are no part of it."""
 
 
-def read_content(*, request: HttpRequest, serializer_class: type[CommandSerializer]) -> dict[str, Any]:
+def read_content(*, request: HttpRequest, serializer_class: type[StrictSerializer]) -> dict[str, Any]:
     """Return the validated fields of the command in `request`, by their Python names.
 
     Raises ParseError or ValidationError. A query string would be no part of the fingerprint, and is none of any

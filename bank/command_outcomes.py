@@ -8,13 +8,11 @@ from accounts.api_view import ApiView, json_answer
 from accounts.command_context import client_key
 from accounts.permissions import Permission
 from accounts.serializers import NoQuery, read_path_command_key
-from accounts.views import accepted_content
-from bank.problems import PROBLEM_TYPES, Problem, problem_document, problem_of, problem_response
-from eventstore.exceptions import CommandRefused
+from bank.problems import Problem, problem_response
+from bank.verdicts import told
 from eventstore.records import CommandRecord
 from eventstore.store import event_store
 from transfers.handlers import as_it_stands
-from transfers.views import transfer_content, transfer_status
 
 
 class CommandOutcomeView(ApiView):
@@ -40,13 +38,5 @@ class CommandOutcomeView(ApiView):
 def _document(record: CommandRecord, request: HttpRequest) -> dict[str, Any]:
     """Return the verdict, its time, and as `result` or `problem` what the command would be answered if sent again."""
     about = {"commandId": record.key.key, "recordedAt": record.recorded_at, "position": record.last_position}
-    is_transfer = "transferId" in record.result
-    outcome = as_it_stands(outcome=record.outcome) if is_transfer else record.outcome
-    if outcome.refused:
-        problem = problem_of(CommandRefused(outcome=outcome))
-        http_status = PROBLEM_TYPES[problem.code].status
-        document = problem_document(problem=problem, request=request)
-        return {**about, "status": "refused", "httpStatus": http_status, "problem": document}
-    http_status = transfer_status(outcome=outcome) if is_transfer else 201
-    result = transfer_content(outcome=outcome) if is_transfer else accepted_content(outcome=outcome)
-    return {**about, "status": "accepted", "httpStatus": http_status, "result": result}
+    outcome = as_it_stands(outcome=record.outcome) if "transferId" in record.result else record.outcome
+    return {**about, **told(outcome=outcome, request=request)}

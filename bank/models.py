@@ -28,6 +28,7 @@ class AccountGrant(models.Model):
             ("transfer_money", "API: transfer"),
             ("retry_transfer", "Admin: retry a stuck transfer"),
             ("release_suspense", "Admin: pay a refund out of suspense"),
+            ("send_commands", "API: send many commands in one request"),
             ("view_own_commands", "API: look up the outcomes of one's own commands"),
             ("rebuild_projections", "API: repair and rebuild read models"),
             ("view_metrics", "API: read /metrics"),

@@ -8,6 +8,8 @@ from accounts.openapi import Operation, Operations
 from accounts.openapi_fields import text_schema
 from accounts.serializers import NoQuery
 from bank import api_docs, health
+from bank.bulk_commands import BulkView
+from bank.bulk_openapi import ADMISSION, ATOMIC_RESULTS, BULK
 from bank.command_outcomes import CommandOutcomeView
 from bank.metrics import MetricsView
 
@@ -37,6 +39,8 @@ _COMMAND_OUTCOME = Operation(
                         "oneOf": [
                             {"$ref": "#/components/schemas/Accepted"},
                             {"$ref": "#/components/schemas/AcceptedTransfer"},
+                            ATOMIC_RESULTS,
+                            ADMISSION,
                         ]
                     },
                 },
@@ -137,6 +141,7 @@ OPERATIONS: Operations = {
     **projections.openapi.OPERATIONS,
     **transfers.openapi.OPERATIONS,
     **projections.transfer_openapi.OPERATIONS,
+    BulkView: BULK,
     CommandOutcomeView: _COMMAND_OUTCOME,
     health.health: _HEALTH,
     health.ready: _READY,

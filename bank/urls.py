@@ -5,6 +5,7 @@ from django.urls import path
 
 from accounts import views as accounts
 from bank import api_docs
+from bank.bulk_commands import BulkView
 from bank.by_method import by_method
 from bank.command_outcomes import CommandOutcomeView
 from bank.health import health, live, ready
@@ -36,6 +37,7 @@ urlpatterns = [
         by_method(GET=transfer_views.TransferListView.as_view(), POST=transfers.InitiateTransferView.as_view()),
     ),
     path("api/transfers/<str:transfer_id>", by_method(GET=transfer_views.TransferDetailView.as_view())),
+    path("api/commands", by_method(POST=BulkView.as_view())),
     # A key may hold slashes, and servers decode them before Django sees the path.
     path("api/commands/<path:command_id>", by_method(GET=CommandOutcomeView.as_view())),
     path("api/schema", by_method(GET=api_docs.schema)),

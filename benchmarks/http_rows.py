@@ -14,6 +14,9 @@ from benchmarks.rows import Row
 from benchmarks.served_bank import ACCOUNTS, Server, issued_token, projecting, served
 
 SECTION = "Over HTTP"
+DEPOSITS_IN_A_BULK = 200
+"""As load.lua has it."""
+
 _runs = count(1)
 
 
@@ -74,6 +77,7 @@ def rows(*, scene: Scene) -> Iterator[Row]:
         yield from _beside_reference(scene, connections)
     spread = next(_each(scene, [("hot_deposits", 16, "deposits to one hot account"), ("deposits", 16, "")]))
     yield spread
+    yield _bulks(scene)
     others = [
         ("transfers", 16, "transfers between 2,000 accounts"),
         ("balances", 16, "GET balance"),
@@ -107,6 +111,17 @@ def _each(scene: Scene, kinds: Sequence[tuple[str, int, str]]) -> Iterator[Row]:
     yield _compared(row, _row("", other_connections, others), "deposits over 2,000", loads, others)
 
 
+def _bulks(scene: Scene) -> Row:
+    """Measure deposits in bulks, in deposits a second, beside as many requests of one deposit each as do best."""
+    bulks, deposits = [], []
+    for _ in range(scene.rounds):
+        deposits.append(scene.of_bank("deposits", 64))
+        bulk = scene.of_bank("bulks", 4)
+        bulks.append(replace(bulk, requests=bulk.requests * DEPOSITS_IN_A_BULK))
+    row = replace(_row(f"deposits in bulks of {DEPOSITS_IN_A_BULK}", 4, bulks), note="times are those of a bulk")
+    return _compared(row, _row("", 64, deposits), "single deposits, 64 connections", bulks, deposits)
+
+
 def _compared(row: Row, other: Row, ratio_to: str, loads: Sequence[Load], others: Sequence[Load]) -> Row:
     """Return `row` with the median of its ratios round by round: what disturbs the machine disturbs both of a round."""
     ratios = [load.per_second / beside.per_second for load, beside in zip(loads, others, strict=True)]
@@ -132,8 +147,10 @@ def _require_all_in_the_log(prefix: str, kind: str, load: Load, connections: int
     """
     from django.db import connection
 
-    if not kind.endswith("deposits"):
+    if not kind.endswith(("deposits", "bulks")):
         return
+    # What is kept under the key of a bulk itself is one command more.
+    per_request = DEPOSITS_IN_A_BULK + 1 if kind == "bulks" else 1
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), count(*) FILTER (WHERE refused), count(DISTINCT key), sum(last_position - first_position)"
@@ -141,5 +158,6 @@ def _require_all_in_the_log(prefix: str, kind: str, load: Load, connections: int
             [f"{prefix}-%"],
         )
         commands, refused, keys, more_events = cursor.fetchone()
-    if not load.requests <= commands <= load.requests + connections or refused or keys != commands or more_events:
+    least, most = load.requests * per_request, (load.requests + connections) * per_request
+    if not least <= commands <= most or refused or keys != commands or more_events:
         raise AssertionError(f"{load.requests} answers, but the log has {commands} commands, {refused} of them refused")

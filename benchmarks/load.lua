@@ -43,6 +43,14 @@ function kinds.transfers()
    return command("/api/transfers", string.format(content, "bench-" .. source, "bench-" .. destination))
 end
 
+-- 200 deposits, each with a key of its own by the key of the whole.
+function kinds.bulks()
+   local one = '{"type":"DepositMoney","accountId":"%s","amount":1,"currency":"USD"}'
+   local commands = {}
+   for index = 1, 200 do commands[index] = string.format(one, account()) end
+   return command("/api/commands", '{"commands":[' .. table.concat(commands, ",") .. ']}')
+end
+
 function kinds.mixed()
    local dice = math.random(10)
    if dice <= 5 then return kinds.balances() end

@@ -20,6 +20,7 @@ __all__ = [
     "States",
     "Stream",
     "StreamKind",
+    "carry_out",
     "execute",
     "execute_many",
     "load_state",
@@ -50,6 +51,11 @@ def execute(
     append.
     """
     execution = Execution(streams=streams, command=command, decide=decide, context=context, permit=permit)
+    return carry_out(execution=execution, store=store)
+
+
+def carry_out(*, execution: Execution, store: EventStore | None = None) -> Outcome:
+    """Do what `execute` does, with its arguments at hand as one."""
     store = store or event_store()
     store.check_may_append()
     [pending] = store.group.carry_out(store=store, executions=[execution])

@@ -12,7 +12,7 @@ from accounts.domain.account import Account
 from accounts.domain.exceptions import AccountError, AccountNotFound
 from accounts.domain.own_accounts import suspense_account_id
 from accounts.repository import account_stream, account_stream_id
-from eventstore.execution import States, execute
+from eventstore.execution import Execution, States, carry_out, execute
 from eventstore.records import CommandContext, CommandKey, Decision, Outcome
 from eventstore.store import event_store
 from transfers.decisions import (
@@ -54,16 +54,32 @@ def initiate_transfer(
     The result is that of `transfers.decisions.verdict`; a FAILED transfer is a refusal. So is `account_not_found`, if
     there is no such source: then there is no transfer, and nothing but the verdict is kept, under the command's key.
     """
+    outcome = carry_out(execution=initiation(command=command, context=context, reach=reach))
+    return brought_on(command=command, outcome=outcome, context=context)
+
+
+def initiation(
+    *,
+    command: InitiateTransfer,
+    context: CommandContext,
+    reach: AccountReach = EVERY_ACCOUNT,
+    in_one_step: bool = False,
+) -> Execution:
+    """Return what begins a transfer; `in_one_step` it also ends it, whatever settings.TRANSFER_STEPS says."""
     streams = [transfer_stream(command.transfer_id), account_stream(command.source_account_id)]
-    if settings.TRANSFER_STEPS == "together":
+    if in_one_step or settings.TRANSFER_STEPS == "together":
         streams.append(account_stream(command.destination_account_id))
-    outcome = execute(
+    return Execution(
         streams=streams,
         command=command,
         decide=decide_initiation,
         context=context,
         permit=partial(_permit, command, reach),
     )
+
+
+def brought_on(*, command: InitiateTransfer, outcome: Outcome, context: CommandContext) -> Outcome:
+    """Do what can be done at once of a transfer that has begun, and return how it stands then."""
     if outcome.refused or outcome.result["state"] != "PENDING":
         return outcome
     if outcome.replayed:

@@ -30,12 +30,21 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
         case.headers.pop("Idempotency-Key", None)
         content["commandId"] = key = str(uuid4()) if key is None or key in _used_keys else key
     _used_keys.add(key)
-    if "destinationAccountId" in content and content["destinationAccountId"] == content["sourceAccountId"]:
-        content["destinationAccountId"] = f"acc-{uuid4()}"
     if "expectedVersion" in content:
         case.headers.pop("If-Match", None)
+    for command in (content, *content.get("commands", ())):
+        _make_consistent(command, is_part=content.get("atomic") is True and command is not content)
+
+
+def _make_consistent(command: dict[str, Any], *, is_part: bool) -> None:
+    if "destinationAccountId" in command and command["destinationAccountId"] == command["sourceAccountId"]:
+        command["destinationAccountId"] = f"acc-{uuid4()}"
     # To JSON Schema 7.0 is a whole number; to the bank it is a fraction that happens to be zero.
-    content.update({name: int(value) for name, value in content.items() if type(value) is float})
+    command.update({name: int(value) for name, value in command.items() if type(value) is float})
+    if is_part:
+        # These belong to the whole then.
+        for name in ("commandId", "actor"):
+            command.pop(name, None)
 
 
 @schemathesis.hook

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -27,7 +28,7 @@ from transfers.handlers import initiate_transfer
 
 MOVEMENT = {"amount": 1, "currency": "USD"}
 CONTENTS = {"deposits": MOVEMENT, "withdrawals": MOVEMENT, "freeze": {}, "unfreeze": {}, "close": {}}
-ABOUT_NO_SINGLE_ACCOUNT = {"GET /api/accounts", "POST /api/accounts", "GET /api/transfers"}
+ABOUT_NO_SINGLE_ACCOUNT = {"GET /api/accounts", "POST /api/accounts", "GET /api/transfers", "POST /api/commands"}
 MISSING = {
     "/api/commands/": "not_found",
     "/api/accounts/": "account_not_found",
@@ -91,7 +92,14 @@ def destination() -> str:
 
 
 def send(
-    bank: httpx.Client, row: ApiRow, account_id: str, token: str | None, *, key: str = "key", **extra: object
+    bank: httpx.Client,
+    row: ApiRow,
+    account_id: str,
+    token: str | None,
+    *,
+    key: str = "key",
+    role: str = "client",
+    **extra: object,
 ) -> httpx.Response:
     """Send the request of `row`, about the account or the command of this id, under a key that begins with `key`."""
     headers = {} if token is None else bearer(token)
@@ -99,11 +107,17 @@ def send(
     if row.method == "GET":
         return bank.get(url, headers=headers)
     headers["Idempotency-Key"] = f"{key}-{account_id}"
-    return bank.request(row.method, url, json=content_for(row, account_id) | extra, headers=headers)
+    return bank.request(row.method, url, json=content_for(row, account_id, role) | extra, headers=headers)
 
 
-def content_for(row: ApiRow, account_id: str) -> dict[str, object]:
-    """Return what the command of `row` says, about the account of this id; one that is opened is named after it."""
+def content_for(row: ApiRow, account_id: str, role: str) -> dict[str, object]:
+    """Return what the command of `row` says, about the account of this id; one that is opened is named after it.
+
+    Each role sends its own kind of command, where it may choose.
+    """
+    if row.path == "/api/commands":
+        command = {"type": "FreezeAccount"} if role == "operations" else {"type": "DepositMoney", **MOVEMENT}
+        return {"commands": [command | {"accountId": account_id}]}
     if row.path == "/api/accounts":
         return {"accountId": f"new-{account_id}", "ownerId": "user-1", "currency": "USD"}
     if row.path == "/api/transfers":
@@ -117,7 +131,7 @@ def test_what_each_role_may_do(guarded, senders, row, role):
     me = senders[role]
     mine, theirs = account_for(row, me), account_for(row, senders["other"])
     before = len(events_of(theirs))
-    on_mine, on_theirs = (send(guarded, row, account_id, me.token) for account_id in (mine, theirs))
+    on_mine, on_theirs = (send(guarded, row, account_id, me.token, role=role) for account_id in (mine, theirs))
     if row.by_role[role] == REFUSED:
         for response in (on_mine, on_theirs):
             problem(response, status=403, code="forbidden")
@@ -181,7 +195,7 @@ def test_an_account_of_others_looks_like_none_at_all(guarded, senders, row):
     """Also when sent again under its key, and with a version: none of that may tell that there is something."""
     theirs, nobodys = account_for(row, senders["other"]), f"acc-{uuid4()}"
     me = senders["client"]
-    versions = [{}, {"expectedVersion": 0}, {"expectedVersion": 1}, {"expectedVersion": 7}]
+    versions: list[dict[str, Any]] = [{}, {"expectedVersion": 0}, {"expectedVersion": 1}, {"expectedVersion": 7}]
     for attempt, extra in enumerate([*versions, {}]):
         # Each under a key of its own, but for the last, which repeats the first.
         key = f"key-{attempt % len(versions)}"
