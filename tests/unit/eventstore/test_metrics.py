@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import REGISTRY
 
-from eventstore.exceptions import Contention
+from eventstore.exceptions import Contention, Overloaded
+from tests.unit.eventstore.purses import Crowd, carry_out, new_purse, putting
 from tests.unit.eventstore.test_execution import InterruptedStore, Purse
 
 COUNTERS = ("appends", "events_appended", "conflicts", "retries", "duplicates", "contention")
@@ -75,3 +76,35 @@ def test_endless_rivals_end_in_contention(purse, settings):
         "retries": 2,
         "contention": 1,
     }
+
+
+def sample(name: str) -> float:
+    return REGISTRY.get_sample_value(f"eventstore_{name}") or 0.0
+
+
+def test_what_came_together_and_what_went_on_waiting(settings):
+    settings.EXECUTE_BATCH_COMMANDS = 3
+    before = {name: sample(name) for name in ("batch_commands_sum", "batch_commands_count", "queue_commands_sum")}
+    Crowd().together(*[putting(new_purse()) for _ in range(5)])
+    counted = {name: sample(name) - value for name, value in before.items()}
+    # One alone, three of the five, and the two that were left.
+    assert counted == {"batch_commands_sum": 6, "batch_commands_count": 3, "queue_commands_sum": 2}
+
+
+def test_streams_at_hand_and_streams_that_were_not(purse):
+    before = sample("cache_hits_total"), sample("cache_misses_total")
+    purse.put(5)
+    Purse(store=purse.store).put(5)
+    assert (sample("cache_hits_total") - before[0], sample("cache_misses_total") - before[1]) == (1, 1)
+
+
+def test_who_is_turned_away(settings):
+    settings.EXECUTE_QUEUE_COMMANDS = 1
+    before, crowd = sample("overloaded_total"), Crowd()
+
+    def come_too_late() -> None:
+        with pytest.raises(Overloaded):
+            carry_out(putting(new_purse()), crowd.store)
+
+    crowd.together(putting(new_purse()), meanwhile=come_too_late)
+    assert sample("overloaded_total") == before + 1
