@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -79,8 +80,12 @@ def gathered(threads: ThreadPoolExecutor, store: CountingStore, *executions: Exe
     wait_until(waits_for_the_log)
     for number, execution in enumerate(executions[1:], start=1):
         futures.append(threads.submit(patiently, execution, store))
-        wait_until(lambda number=number: store.group.commands_waiting() == number)
+        wait_until(partial(_are_waiting, store, number))
     return futures
+
+
+def _are_waiting(store: CountingStore, number: int) -> bool:
+    return store.group.commands_waiting() == number
 
 
 def test_all_that_came_during_one_append_share_the_next(store):

@@ -20,6 +20,7 @@ from eventstore.records import (
     Outcome,
     RecordedEvent,
 )
+from eventstore.store import EventStore
 from tests.polling import wait_until
 
 PURSE = StreamKind(
@@ -79,7 +80,7 @@ def putting(*stream_ids: str, coins: int = 1, **more: Any) -> Execution:
     return taking(*stream_ids, coins=-coins, **more)
 
 
-def carry_out(execution: Execution, store: MemoryEventStore) -> Outcome:
+def carry_out(execution: Execution, store: EventStore) -> Outcome:
     return execute(
         streams=execution.streams,
         command=execution.command,
