@@ -1,7 +1,7 @@
 """Whether the bank can serve: asked often, by machines, without a token."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import django.db
 import redis
@@ -15,8 +15,6 @@ from bank.problems import Problem, problem_of, problem_response
 from eventstore.exceptions import StoreUnavailable
 from projections.lag import ProjectionLag, projection_lags
 from projections.verification.measures import VerificationMeasures, measure_verification
-
-Verdict: TypeAlias = Literal["ok", "parked", "lagging", "stopped"]
 
 BROKER_TIMEOUT_SECONDS = 0.4
 """For connecting and for answering each: an outage is told within a second."""
@@ -51,12 +49,12 @@ def ready(request: HttpRequest) -> HttpResponse:
         verification = measure_verification()
     except (django.db.Error, StoreUnavailable):
         return _not_ready(request, checks | {"database": "away"})
-    verdicts = {lag.projection: _verdict(lag) for lag in lags}
-    checks["projections"] = {lag.projection: {"status": verdicts[lag.projection], **_details(lag)} for lag in lags}
+    checks["projections"] = {lag.projection: {"status": lag.status, **_details(lag)} for lag in lags}
     checks["verification"] = _verified(verification)
-    if checks["broker"] == "away" or not {"ok", "parked"}.issuperset(verdicts.values()):
+    statuses = {lag.status for lag in lags}
+    if checks["broker"] == "away" or not statuses <= {"ok", "parked"}:
         return _not_ready(request, checks)
-    status = "degraded" if "parked" in verdicts.values() or verification.differences else "ok"
+    status = "degraded" if "parked" in statuses or verification.differences else "ok"
     return JsonResponse({"status": status, **checks}, headers=NEVER_KEPT)
 
 
@@ -78,15 +76,6 @@ def _broker() -> Literal["ok", "away", "not_applicable"]:
     except redis.RedisError:
         return "away"
     return "ok"
-
-
-def _verdict(lag: ProjectionLag) -> Verdict:
-    # Without new events there is no lag, however long the worker has been dead: only its heartbeat tells.
-    if lag.heartbeat_age_seconds is None or lag.heartbeat_age_seconds > settings.READY_MAX_AGE_SECONDS:
-        return "stopped"
-    if lag.lag_events > settings.READY_MAX_LAG_EVENTS or lag.lag_seconds > settings.READY_MAX_AGE_SECONDS:
-        return "lagging"
-    return "parked" if lag.parked_streams else "ok"
 
 
 def _verified(verification: VerificationMeasures) -> dict[str, Any]:

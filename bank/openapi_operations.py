@@ -2,6 +2,7 @@
 
 import accounts.openapi
 import projections.openapi
+import projections.repair_openapi
 import projections.transfer_openapi
 import transfers.openapi
 from accounts.openapi import Operation, Operations
@@ -141,6 +142,7 @@ OPERATIONS: Operations = {
     **projections.openapi.OPERATIONS,
     **transfers.openapi.OPERATIONS,
     **projections.transfer_openapi.OPERATIONS,
+    **projections.repair_openapi.OPERATIONS,
     BulkView: BULK,
     CommandOutcomeView: _COMMAND_OUTCOME,
     health.health: _HEALTH,

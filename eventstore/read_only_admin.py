@@ -1,6 +1,7 @@
 """What admin pages have in common that show and never change, over tables too big to be counted."""
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +37,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Lists and shows rows to those with the permission to view them; nobody can add, change or delete."""
 
-    actions = None
+    actions: Sequence[str] | None = None
     list_per_page = 100
     paginator = CappedPaginator
     show_full_result_count = False

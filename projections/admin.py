@@ -1,31 +1,27 @@
-"""The read side in the back office: accounts, statements, checkpoints and parked streams, to be looked at."""
+"""The read side in the back office: accounts and their statements; what else it shows has modules of its own."""
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.db import connection
-from django.db.models import F, IntegerField, QuerySet, Value
-from django.db.models.functions import Greatest
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import localize
-from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.timezone import localtime
 
 from accounts.domain.money import format_money
+from accounts.permissions import Permission
 from accounts.repository import account_stream_id
 from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
-from eventstore.store import event_store
-from projections.models import (
-    AccountStatement,
-    AccountSummary,
-    ProjectionCheckpoint,
-    ProjectionFailure,
-    VerificationDifference,
-    VerifiedStream,
-)
+from eventstore.records import JsonObject
+from projections.acting_admin import Act, ActingAdmin
+from projections.admin_links import HAS_EVENT_PAGES, events_link, link
+from projections.models import AccountStatement, AccountSummary, VerificationDifference, VerifiedStream
+from projections.projection_admin import ProjectionCheckpointAdmin as ProjectionCheckpointAdmin
+from projections.projection_admin import ProjectionFailureAdmin as ProjectionFailureAdmin
+from projections.repair import rebuild_account
 from projections.statements import statement
 from projections.transfer_admin import TransferStatusAdmin as TransferStatusAdmin
 from projections.verification_admin import VerificationDifferenceAdmin as VerificationDifferenceAdmin
@@ -34,9 +30,6 @@ admin.site.site_header = "The bank's back office"
 admin.site.site_title = "Back office"
 admin.site.index_title = "The books"
 admin.site.site_url = None
-
-HAS_EVENT_PAGES = settings.EVENT_STORE_KIND == "postgres"
-"""Only a log in the database has pages of its own."""
 
 
 class CurrencyFilter(admin.SimpleListFilter):
@@ -56,9 +49,24 @@ class CurrencyFilter(admin.SimpleListFilter):
         return queryset.filter(currency=self.value()) if self.value() else queryset
 
 
+def _rebuild(account: AccountSummary, metadata: JsonObject, *, reason: str) -> str:
+    standings = rebuild_account(account_id=account.account_id, reason=reason, metadata=metadata)
+    return "Now " + "; ".join(f"{one.projection} is {one.state} at version {one.version}" for one in standings) + "."
+
+
 @admin.register(AccountSummary)
-class AccountSummaryAdmin(ReadOnlyAdmin):
-    """Accounts as they are now."""
+class AccountSummaryAdmin(ActingAdmin):
+    """Accounts as they are now; operations can have one projected anew."""
+
+    acts = (
+        Act(
+            name="rebuild_account",
+            title="Rebuild from its events",
+            permission=Permission.REBUILD_PROJECTIONS,
+            is_in_order=lambda account: True,
+            perform=_rebuild,
+        ),
+    )
 
     list_display = ("account_id", "owner_id", "status", "money", "version", "updated_at", "statement")
     list_filter = ("status", CurrencyFilter)
@@ -99,12 +107,12 @@ class AccountSummaryAdmin(ReadOnlyAdmin):
     def statement(self, account: AccountSummary) -> str:
         """Return a link to the account's statement."""
         address = reverse("admin:projections_accountstatement_changelist")
-        return _link(f"{address}?{urlencode({'account_id': account.account_id})}", "statement")
+        return link(f"{address}?{urlencode({'account_id': account.account_id})}", "statement")
 
     @admin.display(description="events")
     def events(self, account: AccountSummary) -> str:
         """Return a link to the account's events."""
-        return _events_link(account_stream_id(account.account_id))
+        return events_link(account_stream_id(account.account_id))
 
 
 @admin.register(AccountStatement)
@@ -147,7 +155,7 @@ class AccountStatementAdmin(ReadOnlyAdmin):
     @admin.display(description="account")
     def account(self, line: AccountStatement) -> str:
         """Return a link to the account."""
-        return _link(reverse("admin:projections_accountsummary_change", args=(line.account_id,)), line.account_id)
+        return link(reverse("admin:projections_accountsummary_change", args=(line.account_id,)), line.account_id)
 
     @admin.display(description="amount")
     def movement(self, line: AccountStatement) -> str | None:
@@ -164,7 +172,7 @@ class AccountStatementAdmin(ReadOnlyAdmin):
         """Return a link to the transfer that the movement is a leg of."""
         if line.transfer_id is None:
             return None
-        return _link(reverse("admin:projections_transferstatus_change", args=(line.transfer_id,)), line.transfer_id)
+        return link(reverse("admin:projections_transferstatus_change", args=(line.transfer_id,)), line.transfer_id)
 
     @admin.display(description="metadata")
     def pretty_metadata(self, line: AccountStatement) -> str:
@@ -175,68 +183,4 @@ class AccountStatementAdmin(ReadOnlyAdmin):
     def event(self, line: AccountStatement) -> str:
         """Return a link to the event behind the line."""
         text = f"position {line.position}"
-        return _link(reverse("admin:eventstore_event_change", args=(line.position,)), text) if HAS_EVENT_PAGES else text
-
-
-@admin.register(ProjectionCheckpoint)
-class ProjectionCheckpointAdmin(ReadOnlyAdmin):
-    """How far each projection has come, and how many events it is behind."""
-
-    list_display = ("projection", "position", "lag", "updated_at", "heartbeat_at")
-    ordering = ("projection",)
-    fields = ("projection", "position", "lag", "updated_at", "heartbeat_at")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ProjectionCheckpoint]:
-        """Return the checkpoints with their lag; the log goes on meanwhile, so one may have passed the head read."""
-        lag = Greatest(Value(event_store().head_position()) - F("position"), 0, output_field=IntegerField())
-        checkpoints: QuerySet[ProjectionCheckpoint] = super().get_queryset(request)
-        return checkpoints.annotate(lag_events=lag)
-
-    @admin.display(description="lag (events)")
-    def lag(self, checkpoint: Any) -> int:
-        """Return how many events of the log it has not seen."""
-        return int(checkpoint.lag_events)
-
-
-@admin.register(ProjectionFailure)
-class ProjectionFailureAdmin(ReadOnlyAdmin):
-    """Streams that a projection could not go on with."""
-
-    list_display = ("stream_id", "projection", "version", "error", "attempts", "last_failed_at")
-    list_filter = ("projection",)
-    search_fields = ("stream_id__exact",)
-    search_help_text = "The id of a stream, such as account-acc-1"
-    ordering = ("projection", "stream_id")
-    fields = (
-        "projection",
-        "stream_id",
-        "version",
-        "position",
-        "event_id",
-        "error",
-        "pretty_traceback",
-        "attempts",
-        "first_failed_at",
-        "last_failed_at",
-        "events",
-    )
-
-    @admin.display(description="traceback")
-    def pretty_traceback(self, failure: ProjectionFailure) -> str:
-        """Return where the projection failed."""
-        return format_html("<pre>{}</pre>", failure.traceback)
-
-    @admin.display(description="events")
-    def events(self, failure: ProjectionFailure) -> str:
-        """Return a link to the stream's events."""
-        return _events_link(failure.stream_id)
-
-
-def _events_link(stream_id: str) -> str:
-    if not HAS_EVENT_PAGES:
-        return stream_id
-    return _link(f"{reverse('admin:eventstore_event_changelist')}?{urlencode({'q': stream_id})}", stream_id)
-
-
-def _link(address: str, text: str) -> str:
-    return format_html('<a href="{}">{}</a>', address, text)
+        return link(reverse("admin:eventstore_event_change", args=(line.position,)), text) if HAS_EVENT_PAGES else text

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
+from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
 from eventstore.store import EventStore, event_store
 from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.projectors import PROJECTORS
+
+Status: TypeAlias = Literal["ok", "parked", "lagging", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,18 @@ class ProjectionLag:
     lag_seconds: float
     heartbeat_age_seconds: float | None
     parked_streams: int
+
+    @property
+    def status(self) -> Status:
+        """What /health/ready and the back office call it.
+
+        Without new events there is no lag, however long the worker has been dead: only its heartbeat tells.
+        """
+        if self.heartbeat_age_seconds is None or self.heartbeat_age_seconds > settings.READY_MAX_AGE_SECONDS:
+            return "stopped"
+        if self.lag_events > settings.READY_MAX_LAG_EVENTS or self.lag_seconds > settings.READY_MAX_AGE_SECONDS:
+            return "lagging"
+        return "parked" if self.parked_streams else "ok"
 
 
 def projection_lags() -> list[ProjectionLag]:

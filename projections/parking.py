@@ -89,6 +89,11 @@ def postpone(*, failure: ProjectionFailure, error: Exception) -> None:
     )
 
 
+def make_due(*, failure: ProjectionFailure) -> None:
+    """Have a stream tried again as soon as a runner comes to it."""
+    ProjectionFailure.objects.filter(pk=failure.pk).update(next_attempt_at=timezone.now())
+
+
 def storable(text: str) -> str:
     """Return `text` as PostgreSQL can keep it: what an error says may hold anything, NUL and lone surrogates too."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -107,7 +107,7 @@ def log_interruption(error: Exception) -> None:
         logger.error("projections were interrupted", exc_info=error)
 
 
-def on_one_line(error: Exception) -> str:
+def on_one_line(error: object) -> str:
     """Return what `error` says; those of the database come with line breaks."""
     return " ".join(str(error).split())
 

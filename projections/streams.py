@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -43,6 +43,13 @@ class Standing:
     position: int
     error: str | None
     is_being_rebuilt: bool
+
+    @property
+    def state(self) -> Literal["CURRENT", "PARKED", "REBUILDING"]:
+        """The same in one word: CURRENT knows all events up to the checkpoint."""
+        if self.is_being_rebuilt:
+            return "REBUILDING"
+        return "CURRENT" if self.error is None else "PARKED"
 
 
 def standing_of(*, projector: Projector[Any], stream_id: str) -> Standing:

@@ -1,6 +1,7 @@
 """Every page of the back office: what it shows, to whom, and that nothing can be changed there."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from uuid import uuid4
 
@@ -8,12 +9,16 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.domain.events import AccountFrozen
 from accounts.handlers import create_account
 from eventstore.models import Event
 from eventstore.records import CommandContext, CommandKey
+from eventstore.store import event_store
+from projections.engine import keep_alive
 from projections.models import AccountStatement, AccountSummary, ProjectionCheckpoint, ProjectionFailure
+from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from tests.factories import CreateAccountFactory, NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
@@ -227,11 +232,41 @@ def test_a_filter_for_nul(staff, account_id, name, parameter):
     assert "back office" in response.content.decode()
 
 
-def test_checkpoints_and_their_lag(staff):
+def lag_cells(html: str, projection: str) -> dict[str, str]:
+    """Return what the page says of one projection, by column."""
+    [row] = [row for row in html.split("<tr>") if f">{projection}</a></th>" in row]
+    return dict(re.findall(r'<td class="field-(\w+)">(?:<a [^>]*>)?([^<]*)<', row))
+
+
+def test_how_far_the_projections_are(staff, settings):
     catch_up()
+    keep_alive(projectors=PROJECTORS)
     record(created(new_account_id()))
+    head = event_store().head_position()
     html = shown(staff, changelist("projections_projectioncheckpoint"))
-    assert '<td class="field-lag">1</td>' in html
+    cells = lag_cells(html, "account_summary")
+    assert (cells["lag_events"], cells["position"], cells["head"]) == ("1", str(head - 1), str(head))
+    assert float(cells["lag_seconds"]) >= 0
+    assert float(cells["heartbeat"]) < settings.READY_MAX_AGE_SECONDS
+    # Whether streams are parked is other tests' doing too.
+    assert cells["status"] == ("ok" if cells["parked"] == "0" else "parked")
+
+
+def test_a_projection_that_nobody_looks_after_does_not_look_healthy(staff, settings):
+    catch_up()
+    keep_alive(projectors=PROJECTORS)
+    long_ago = timezone.now() - timedelta(seconds=settings.READY_MAX_AGE_SECONDS + 1)
+    ProjectionCheckpoint.objects.filter(projection="account_summary").update(heartbeat_at=long_ago)
+    ProjectionCheckpoint.objects.filter(projection="transfer_status").delete()
+    html = shown(staff, changelist("projections_projectioncheckpoint"))
+    dead, never = lag_cells(html, "account_summary"), lag_cells(html, "transfer_status")
+    assert (dead["status"], dead["lag_events"]) == ("stopped", "0")
+    assert (never["status"], never["heartbeat"], never["position"]) == ("stopped", "never", "0")
+    catch_up()
+
+
+def test_a_checkpoint_has_a_page(staff):
+    catch_up()
     assert "account_summary" in shown(staff, page("projections_projectioncheckpoint", "account_summary"))
 
 

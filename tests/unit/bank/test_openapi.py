@@ -91,7 +91,7 @@ def test_each_rule_is_described_where_it_refuses(schema, path, codes):
 def test_clients_are_told_to_authenticate_themselves(schema):
     assert schema["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
     for operation in operations(schema):
-        is_protected = operation["tags"][0] in {"accounts", "transfers", "commands", "metrics"}
+        is_protected = operation["tags"][0] in {"accounts", "transfers", "commands", "projections", "metrics"}
         assert ("401" in operation["responses"], "security" in operation) == (is_protected, is_protected)
         # Tokens are looked up in the database, whatever else the answer needs.
         assert not is_protected or {"403", "429", "503"} <= operation["responses"].keys()
