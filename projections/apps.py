@@ -1,5 +1,7 @@
 """The Django app of this folder."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,7 @@ class ProjectionsConfig(AppConfig):
 
     name = "projections"
     verbose_name = "Accounts and projections"
+
+    def ready(self) -> None:
+        """Have projectors known that bring their read models along, for migrations and the like."""
+        import_module("projections.projectors")

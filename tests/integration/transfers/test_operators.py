@@ -77,7 +77,7 @@ def test_what_stands_in_suspense_is_released_once():
         ("trf-1", "a\nb", "control characters"),
         ("trf-1", "a\udcff", "UTF-8"),
         ("trf-1", "x" * 501, "at most 500"),
-        (fresh_id("trf"), "x", "transfer_not_found"),
+        ("trf-that-nobody-asked-for", "x", "transfer_not_found"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(command, transfer_id, reason, said):
