@@ -16,9 +16,11 @@ from accounts.repository import account_stream_id, load_account
 from eventstore.postgres import PostgresEventStore
 from eventstore.records import Outcome, RecordedEvent
 from tests.factories import FreezeAccountFactory
+from tests.integration.transfers.settlements import transfer_in_suspense
 from tests.keyed_account_commands import OPEN, opened_with
 from tests.transfer_books import books_of, legs_of, legs_that_make, transfer, transfer_id_of
-from transfers.handlers import resume_transfer
+from transfers.domain.commands import ReleaseSuspense
+from transfers.handlers import release_suspense, resume_transfer
 from transfers.repository import load_transfer, transfer_stream_id
 
 THREADS = 16
@@ -185,6 +187,19 @@ def test_two_workers_that_settle_in_the_same_instant_have_one_effect(settings, m
 
     assert [end.state for end in ends] == ["COMPLETED", "COMPLETED"]
     assert_one_effect(transfer_id, source, destination)
+
+
+def test_two_operators_release_the_same_refund_to_one_effect():
+    transfer_id, accounts = transfer_in_suspense(), [opened_with(1), opened_with(1)]
+
+    def release(account_id: str) -> Outcome:
+        command = ReleaseSuspense(transfer_id=transfer_id, account_id=account_id, reason="the owner's wish")
+        return release_suspense(command=command, context=OPEN)
+
+    outcomes = at_once([partial(release, account_id) for account_id in accounts])
+    assert sorted(outcome.refused for outcome in outcomes) == [False, True]
+    assert {outcome.result.get("code") for outcome in outcomes} == {None, "nothing_in_suspense"}
+    assert sorted(load_account(account_id).state.balance for account_id in accounts) == [1, 601]
 
 
 def out_of_order(*_: object) -> None:
