@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from accounts.domain.account import AccountStatus
+from accounts.domain.events import AccountFrozen
 from accounts.handlers import freeze_account
 from accounts.repository import account_stream_id, load_account
 from eventstore.postgres import PostgresEventStore
-from eventstore.records import Outcome, RecordedEvent
+from eventstore.records import Commit, Outcome, RecordedEvent
 from tests.factories import FreezeAccountFactory
+from tests.integration.projections.account_log import account_append, created, new_account_id, record
 from tests.integration.transfers.settlements import transfer_in_suspense
 from tests.keyed_account_commands import OPEN, opened_with
 from tests.transfer_books import books_of, legs_of, legs_that_make, transfer, transfer_id_of
@@ -120,35 +121,24 @@ def test_a_destination_frozen_in_the_same_instant_has_one_of_two_outcomes(either
     assert seen.total() == 15
 
 
-@pytest.mark.parametrize("code", ["account_frozen", None])
-def test_a_freeze_between_the_look_and_the_write_is_seen(either_way, monkeypatch, code):
-    """The worst case of the same instant: both have looked, and the other one writes first."""
-    source, destination = opened_with(100), opened_with(0)
-    append, outcomes = PostgresEventStore.append, dict[str, Outcome]()
-
-    def pay() -> None:
-        outcomes["pay"] = transfer(source, destination, 60)
-
-    def freeze() -> None:
-        outcomes["freeze"] = freeze_account(command=FreezeAccountFactory.build(account_id=destination), context=OPEN)
-
-    slow, fast = (pay, freeze) if code else (freeze, pay)
-    overtaking = [fast]
+def test_a_freeze_between_the_look_and_the_write_is_seen(either_way, monkeypatch):
+    """The worst case of the same instant: the transfer has been decided, and the freeze is written first."""
+    source, opened = opened_with(100), record(created(destination := new_account_id()))
+    freeze = [Commit(streams=(account_append(AccountFrozen(account_id=destination), after=opened),))]
+    append = PostgresEventStore.append
 
     def append_when_overtaken(self, commits):
-        writes_there = any(stream.stream_id == account_stream_id(destination) for stream in commits[0].streams)
-        while writes_there and overtaking:
-            overtaking.pop()()
+        if freeze and opened.stream_id in {stream.stream_id for commit in commits for stream in commit.streams}:
+            append(self, [freeze.pop()])
         return append(self, commits)
 
     monkeypatch.setattr(PostgresEventStore, "append", append_when_overtaken)
-    slow()
-    assert not outcomes["freeze"].refused
-    assert outcomes["pay"].result.get("code") == code
-    balances = [load_account(account_id).state.balance for account_id in (source, destination)]
-    assert balances == ([100, 0] if code else [40, 60])
-    assert load_account(destination).state.status is AccountStatus.FROZEN
-    assert_conserved([source, destination], [outcomes["pay"]], total=100)
+    outcome = transfer(source, destination, 60)
+    assert not freeze
+    assert outcome.result["code"] == "account_frozen"
+    assert [load_account(account_id).state.balance for account_id in (source, destination)] == [100, 0]
+    assert [event.event_type for event in events_of([destination])] == ["AccountCreated", "AccountFrozen"]
+    assert_conserved([source, destination], [outcome], total=100)
 
 
 def test_two_workers_resume_the_same_transfer_to_one_effect(settings, monkeypatch):
