@@ -70,18 +70,28 @@ def events_of(stream_id: str) -> list[RecordedEvent]:
 def assert_read_models_match(stream_ids: Sequence[str]) -> None:
     """Compare summary and statement of these accounts with what their events add up to."""
     for stream_id in stream_ids:
-        account_id = stream_id.removeprefix("account-")
-        events = events_of(stream_id)
-        lines = list(_lines(events))
-        stored = AccountStatement.objects.filter(account_id=account_id).order_by("stream_version")
-        columns = ("position", "stream_version", "event_id", "event_type", "amount", "balance", "occurred_at")
-        assert list(stored.values_list(*columns)) == lines
+        for projector in ACCOUNT_PROJECTORS:
+            assert_rows_match(projector.name, stream_id, events_of(stream_id))
 
-        first, last = events[0], events[-1]
-        [summary] = AccountSummary.objects.filter(account_id=account_id)
-        assert (summary.owner_id, summary.currency) == (first.data["ownerId"], first.data["currency"])
-        assert (summary.balance, summary.version, summary.last_position) == (lines[-1][5], last.version, last.position)
-        assert (summary.created_at, summary.updated_at) == (first.occurred_at, last.occurred_at)
+
+def assert_rows_match(projection: str, stream_id: str, events: Sequence[RecordedEvent]) -> None:
+    """Compare an account's rows in one read model with what these events of it add up to."""
+    lines = list(_lines(events))
+    expected = lines if projection == "account_statement" else [_summary(events, lines)] if events else []
+    assert rows_of(projection, stream_id) == expected, (projection, stream_id)
+
+
+def rows_of(projection: str, stream_id: str) -> list[tuple[Any, ...]]:
+    """Return an account's rows in one read model, each beginning with the version that it knows."""
+    account_id = stream_id.removeprefix("account-")
+    if projection == "account_statement":
+        rows = AccountStatement.objects.filter(account_id=account_id).order_by("stream_version")
+        return list(rows.values_list(*LINE_COLUMNS))
+    return list(AccountSummary.objects.filter(account_id=account_id).values_list(*SUMMARY_COLUMNS))
+
+
+LINE_COLUMNS = ("stream_version", "position", "event_id", "event_type", "amount", "balance", "occurred_at")
+SUMMARY_COLUMNS = ("version", "last_position", "owner_id", "currency", "balance", "created_at", "updated_at")
 
 
 def _lines(events: Sequence[RecordedEvent]) -> Iterator[tuple[Any, ...]]:
@@ -89,4 +99,10 @@ def _lines(events: Sequence[RecordedEvent]) -> Iterator[tuple[Any, ...]]:
     for event in events:
         amount = event.data.get("amount")
         balance += {"MoneyDeposited": 1, "MoneyWithdrawn": -1}.get(event.event_type, 0) * (amount or 0)
-        yield (event.position, event.version, event.event_id, event.event_type, amount, balance, event.occurred_at)
+        yield (event.version, event.position, event.event_id, event.event_type, amount, balance, event.occurred_at)
+
+
+def _summary(events: Sequence[RecordedEvent], lines: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    first, last, balance = events[0], events[-1], lines[-1][5]
+    owner_id, currency = first.data["ownerId"], first.data["currency"]
+    return (last.version, last.position, owner_id, currency, balance, first.occurred_at, last.occurred_at)

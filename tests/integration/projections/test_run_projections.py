@@ -21,7 +21,7 @@ from tests.journeys.web_server import database_url
 from tests.own_bank import PROJECT_DIR, manage
 from tests.polling import DEADLINE_SECONDS, wait_until
 
-EVENTS = 20_000
+EVENTS = 6_000
 EVENTS_PER_ACCOUNT = 50
 CATCH_UP_SECONDS = 60.0
 
@@ -73,7 +73,7 @@ def test_killed_in_the_middle_of_catching_up_and_started_again_it_projects_each_
         append(*streams[first : first + 40])
     names = [projector.name for projector in PROJECTORS]
 
-    with runner(PROJECTION_BATCH_EVENTS="100") as process:
+    with runner(PROJECTION_BATCH_EVENTS="20") as process:
         wait_until(lambda: all(checkpoints()[name] > start[name] for name in names))
         process.send_signal(signal.SIGKILL)
         assert process.wait(DEADLINE_SECONDS) == -signal.SIGKILL
