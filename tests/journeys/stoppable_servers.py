@@ -75,13 +75,7 @@ def running_server(kind: type[ServerKind], directory: Path) -> Iterator[Stoppabl
 @contextmanager
 def running_bank(*, var_dir: Path, database_url: str, broker_url: str) -> Iterator[httpx.Client]:
     """Run web server, worker and beat as production does, and give a client of them."""
-    env = environment(
-        DATABASE_URL=database_url,
-        REDIS_URL=broker_url,
-        SECRET_KEY="of-this-journey-alone-" * 3,
-        BANK_VAR_DIR=str(var_dir),
-        API_AUTH="open",
-    )
+    env = bank_environment(var_dir=var_dir, database_url=database_url, broker_url=broker_url)
     var_dir.mkdir()
     assert manage("migrate", env=env).returncode == 0
     port = free_port()
@@ -93,6 +87,18 @@ def running_bank(*, var_dir: Path, database_url: str, broker_url: str) -> Iterat
     ):
         wait_until(lambda: _answers(client))
         yield client
+
+
+def bank_environment(*, var_dir: Path, database_url: str, broker_url: str) -> dict[str, str]:
+    """Return the environment of the bank's processes; a dead one is missed within seconds."""
+    return environment(
+        DATABASE_URL=database_url,
+        REDIS_URL=broker_url,
+        SECRET_KEY="of-this-journey-alone-" * 3,
+        BANK_VAR_DIR=str(var_dir),
+        API_AUTH="open",
+        READY_MAX_AGE_SECONDS="4",
+    )
 
 
 @contextmanager

@@ -6,11 +6,21 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
+from celery import Celery
 
 from bank.embedded.postgres import EmbeddedPostgres
 from bank.embedded.valkey import EmbeddedValkey
-from tests.journeys.stoppable_servers import StoppableServer, running_bank, running_server
+from tests.journeys.stoppable_servers import (
+    PROJECTION_WORKER,
+    StoppableServer,
+    bank_environment,
+    running_bank,
+    running_process,
+    running_server,
+)
+from tests.own_bank import processes_of
 from tests.polling import wait_until
 
 CLIENTS = 24
@@ -131,3 +141,54 @@ def test_without_valkey_only_the_read_models_wait(client, valkey, directory, acc
     assert deposit(client, account_id).status_code == 201
     wait_until(lambda: balance(client, account_id) == 25)
     wait_until(lambda: client.get("/health/ready").status_code == 200)
+
+
+def kill_worker(var_dir: Path) -> None:
+    """End the worker, and the beat in it, with no chance to finish anything."""
+    workers = [process for process in processes_of(var_dir) if "celery" in process.cmdline()]
+    for process in workers:
+        process.kill()
+    # Its parent, this process, may not have asked after it yet: then it stays as a zombie.
+    wait_until(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in workers))
+
+
+def standing(client: httpx.Client) -> tuple[int, set[str]]:
+    """Return the answer to whether the bank is ready, and what it says of its projections."""
+    answer = client.get("/health/ready")
+    return answer.status_code, {one["status"] for one in answer.json()["projections"].values()}
+
+
+def test_a_dead_worker_does_not_look_healthy_and_what_comes_in_its_place_does_all_of_it_once(
+    client, directory, postgres, valkey, account_id
+):
+    """In its place come two, each with a beat of its own, and find more messages than anybody should have sent."""
+    assert deposit(client, account_id).status_code == 201
+    wait_until(lambda: balance(client, account_id) == 5)
+    kill_worker(directory / "bank")
+    version = deposit(client, account_id).json()["version"]
+    wait_until(lambda: standing(client) == (503, {"stopped"}))
+    ready = client.get("/health/ready").json()
+    assert (ready["database"], ready["broker"]) == ("ok", "ok")
+    assert all(one["lagEvents"] >= 1 and one["heartbeatAgeSeconds"] > 4 for one in ready["projections"].values())
+    # Nothing else has stopped.
+    assert balance(client, account_id) == 5
+    assert client.get(f"/api/accounts/{account_id}/balance?minVersion={version}").json()["balance"] == 10
+
+    with Celery(broker=valkey.url, set_as_current=False) as app:
+        for _ in range(10):
+            app.send_task("projections.advance", queue="projections")
+    servers = {"database_url": postgres.url, "broker_url": valkey.url}
+    places = [directory / "bank", directory / "another machine"]
+    places[1].mkdir()
+    first, second = (
+        running_process("worker", PROJECTION_WORKER, bank_environment(var_dir=place, **servers), place)
+        for place in places
+    )
+    with first, second:
+        wait_until(lambda: balance(client, account_id) == 10)
+        for _ in range(20):
+            assert deposit(client, account_id).status_code == 201
+        wait_until(lambda: balance(client, account_id) == 110)
+        wait_until(lambda: standing(client) == (200, {"ok"}))
+        entries = client.get(f"/api/accounts/{account_id}/history").json()["entries"]
+        assert [entry["balance"] for entry in entries] == [0, *range(5, 115, 5)]
