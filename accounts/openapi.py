@@ -35,6 +35,7 @@ class Operation:
     description: str = ""
     request: type[StrictSerializer] | None = None
     request_example: Any = None
+    content_is_optional: bool = False
     query: type[StrictQuerySerializer] | None = None
     status: int = 200
     more_statuses: tuple[int, ...] = ()

@@ -73,6 +73,7 @@ _PATH_PARAMETERS: Mapping[str, JsonSchema] = {
     "accountId": {"type": "string", "pattern": f"^{IDENTIFIER.pattern}$"},
     "transferId": {"type": "string", "pattern": f"^{IDENTIFIER.pattern}$"},
     "commandId": text_schema(max_length=255),
+    "jobId": {"type": "string", "format": "uuid"},
 }
 
 
@@ -107,10 +108,10 @@ class OperationSchema(AutoSchema):
         return OPERATIONS[getattr(self.view, "function", type(self.view))]
 
     def get_operation(self, *arguments: Any) -> dict[str, Any] | None:
-        """Return the whole of it; content is required, even where none of its fields is."""
+        """Return the whole of it; content is required, even where none of its fields is, unless it is optional."""
         operation: dict[str, Any] | None = super().get_operation(*arguments)
         if operation and "requestBody" in operation:
-            operation["requestBody"]["required"] = True
+            operation["requestBody"]["required"] = not self.operation.content_is_optional
         return operation
 
     def get_operation_id(self) -> str:

@@ -1,6 +1,7 @@
 """What the OpenAPI schema says of every operation: the apps' own words, and those on what the bank itself answers."""
 
 import accounts.openapi
+import projections.job_openapi
 import projections.openapi
 import projections.repair_openapi
 import projections.transfer_openapi
@@ -144,6 +145,7 @@ OPERATIONS: Operations = {
     **projections.transfer_openapi.OPERATIONS,
     **projections.repair_openapi.OPERATIONS,
     BulkView: BULK,
+    **projections.job_openapi.OPERATIONS,
     CommandOutcomeView: _COMMAND_OUTCOME,
     health.health: _HEALTH,
     health.ready: _READY,

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from accounts.command_context import IdempotencyKeyRequired
 from accounts.domain.exceptions import AccountError
 from eventstore import exceptions as eventstore
+from projections.rebuilding.exceptions import NeedsPostgresql
 from transfers.domain.exceptions import TransferError
 
 
@@ -80,6 +81,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "throttled": ProblemType(429, "Too many requests", "This client sent more requests than it may.", True),
     "internal_error": ProblemType(500, "Internal error", "The bank failed; quote the requestId when you report it."),
+    "needs_postgresql": ProblemType(
+        501, "Not in memory", "An in-memory bank keeps nothing that could be rebuilt; it takes PostgreSQL."
+    ),
     "store_unavailable": ProblemType(
         503, "Store unavailable", "The store cannot be reached; nothing was written.", True, retry_after_seconds=1
     ),
@@ -181,8 +185,9 @@ def _(error: eventstore.VersionConflict) -> Problem:
     )
 
 
-@problem_of.register
-def _(error: IdempotencyKeyRequired) -> Problem:
+@problem_of.register(IdempotencyKeyRequired)
+@problem_of.register(NeedsPostgresql)
+def _(error: IdempotencyKeyRequired | NeedsPostgresql) -> Problem:
     return Problem(code=error.code)
 
 

@@ -264,6 +264,7 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 FORGET_REFUSALS_SECONDS = 3_600.0
 REBUILD_SUSPECTS_SECONDS = 5.0
+PROJECTION_JOBS_SECONDS = 2.0
 CELERY_BEAT_SCHEDULE = {
     "advance-projections": {
         "task": "projections.advance",
@@ -274,6 +275,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "transfers.resume",
         "schedule": TRANSFER_TICK_SECONDS,
         "options": {"expires": TRANSFER_TICK_SECONDS},
+    },
+    "work-on-projection-jobs": {
+        "task": "projections.work_on_jobs",
+        "schedule": PROJECTION_JOBS_SECONDS,
+        "options": {"expires": PROJECTION_JOBS_SECONDS},
     },
     "rebuild-suspects": {
         "task": "projections.rebuild_suspects",

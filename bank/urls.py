@@ -10,7 +10,7 @@ from bank.by_method import by_method
 from bank.command_outcomes import CommandOutcomeView
 from bank.health import health, live, ready
 from bank.metrics import MetricsView
-from projections import repair_views, transfer_views
+from projections import job_views, repair_views, transfer_views
 from projections import views as projections
 from transfers import views as transfers
 
@@ -40,11 +40,13 @@ urlpatterns = [
     path("api/commands", by_method(POST=BulkView.as_view())),
     # A key may hold slashes, and servers decode them before Django sees the path.
     path("api/commands/<path:command_id>", by_method(GET=CommandOutcomeView.as_view())),
+    path("api/admin/projections/accounts/rebuild-all", by_method(POST=job_views.RebuildAllView.as_view())),
     path("api/admin/projections/accounts/<str:account_id>", by_method(GET=repair_views.AccountStandingView.as_view())),
     path(
         "api/admin/projections/accounts/<str:account_id>/rebuild",
         by_method(POST=repair_views.RebuildAccountView.as_view()),
     ),
+    path("api/admin/projections/jobs/<uuid:job_id>", by_method(GET=job_views.JobView.as_view())),
     path("api/schema", by_method(GET=api_docs.schema)),
     path("api/docs", by_method(GET=api_docs.page)),
     path("api/health", by_method(GET=health)),

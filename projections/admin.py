@@ -18,6 +18,7 @@ from eventstore.read_only_admin import ReadOnlyAdmin, pretty_json
 from eventstore.records import JsonObject
 from projections.acting_admin import Act, ActingAdmin
 from projections.admin_links import HAS_EVENT_PAGES, events_link, link
+from projections.job_admin import ProjectionJobAdmin as ProjectionJobAdmin
 from projections.models import AccountStatement, AccountSummary, VerificationDifference, VerifiedStream
 from projections.projection_admin import ProjectionCheckpointAdmin as ProjectionCheckpointAdmin
 from projections.projection_admin import ProjectionFailureAdmin as ProjectionFailureAdmin

@@ -10,6 +10,7 @@ from django.db import connection
 
 from projections.engine import DATABASE_IS_AWAY
 from projections.projectors import PROJECTORS
+from projections.rebuilding.jobs import work_on_jobs
 from projections.runner import REBUILD_SECONDS, advance_all, log_interruption, on_one_line, rebuild_all_suspects
 from projections.verification.cycle import verify_next_slice
 
@@ -34,6 +35,17 @@ def advance_projections() -> None:
         log_interruption(error)
     finally:
         # Workers fork, and databases go away: no slice begins with a connection of another time.
+        connection.close()
+
+
+@shared_task(name="projections.work_on_jobs", ignore_result=True)
+def work_on_projection_jobs() -> None:
+    """Rebuild what somebody asked for, unless another worker is at it; it takes as long as it does."""
+    try:
+        work_on_jobs(should_stop=lambda: _shutting_down)
+    except Exception as error:
+        log_interruption(error)
+    finally:
         connection.close()
 
 

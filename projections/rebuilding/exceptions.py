@@ -5,6 +5,12 @@ class RebuildError(Exception):
     """The base of them."""
 
 
+class NeedsPostgresql(Exception):
+    """An in-memory bank keeps nothing that could be rebuilt."""
+
+    code = "needs_postgresql"
+
+
 class RebuildUnderWay(RebuildError):
     """Another process rebuilds the projection."""
 

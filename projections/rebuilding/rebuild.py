@@ -16,7 +16,7 @@ from projections.rebuilding.comparison import Comparison, compare, live_position
 from projections.rebuilding.copying import Copying, end_of
 from projections.rebuilding.exceptions import RebuildStopped, ShadowOutdated
 from projections.rebuilding.release import release
-from projections.rebuilding.session import rebuilding_session
+from projections.rebuilding.session import PATIENCE_SECONDS, rebuilding_session
 from projections.rebuilding.shadows import drop_shadow, has_shadow, inside_shadow, make_shadow, run
 from projections.rebuilding.swapping import catch_up, swap
 
@@ -64,14 +64,17 @@ def rebuild_projection(
     should_stop: Callable[[], bool] = lambda: False,
     keep: bool = False,
     also: Callable[[], None] = lambda: None,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Rebuilt:
     """Build the projection's read model again from the first event, while reads and writes go on, and swap it in.
 
     It goes on with what an interrupted rebuild has done. `keep` leaves the table of before in the schema `replaced`.
-    `also` is called in the transaction that swaps. This thread's connection is closed in the end.
+    `also` is called in the transaction that swaps. Another rebuild of the projection is waited for, for some seconds.
+    This thread's connection is closed in the end.
     Raises RebuildError, StoreUnavailable and the database's errors.
     """
-    with rebuilding_session(projector=projector), _outdated_shadow_given_up(projector):
+    session = rebuilding_session(projector=projector, patience_seconds=patience_seconds)
+    with session, _outdated_shadow_given_up(projector):
         filling = _Filling(projector, listener, should_stop)
         rebuild = filling.fill()
         filling.tell(Phase.SWAPPING)

@@ -17,14 +17,14 @@ LOOK_AGAIN_SECONDS = 0.2
 
 
 @contextmanager
-def rebuilding_session(*, projector: Projector[Any]) -> Iterator[None]:
+def rebuilding_session(*, projector: Projector[Any], patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Let this thread's connection be the one that rebuilds the projection; it is closed in the end.
 
-    Raises RebuildUnderWay if another connection is.
+    Raises RebuildUnderWay if another connection is, for so long.
     """
     try:
         run("begin_rebuilding")
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + patience_seconds
         while run("try_to_rebuild", projection=projector.name) == (False,):
             if time.monotonic() >= give_up_at:
                 raise RebuildUnderWay(f"{projector.name} is being rebuilt by another process")

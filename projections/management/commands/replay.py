@@ -7,13 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from projections.engine import DATABASE_IS_AWAY
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
 from projections.rebuilding.comparison import Comparison
 from projections.rebuilding.exceptions import RebuildError
 from projections.rebuilding.progress_bar import shown_progress
 from projections.rebuilding.rebuild import compare_projection, rebuild_projection
-from projections.runner import DATABASE_IS_AWAY, on_one_line
+from projections.runner import on_one_line
 
 INTERRUPTED = 130
 
