@@ -62,6 +62,7 @@ OPERATIONS: Operations = {
         "it is done again, and changes nothing. The request may be without content.",
         request=RebuildSerializer,
         request_example={"reason": "a row was changed by hand"},
+        content_is_optional=True,
         query=NoQuery,
         answer=AccountStanding,
         answer_example=_EXAMPLE,
