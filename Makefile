@@ -29,7 +29,7 @@ check: $(INSTALLED)
 	EVENT_STORE_KIND=in-memory API_AUTH=token $(BIN)/python manage.py spectacular --validate --fail-on-warn > /dev/null
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.append
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.transfers
 
 # The demo's data, its secrets and its logs.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.rows import Row, keep, now, report
 from benchmarks.throw_away_bank import throw_away_bank
 
-SECTIONS = ("library", "http", "size", "archive")
+SECTIONS = ("log", "library", "http", "overload", "size", "archive")
 
 
 def main() -> None:
@@ -36,17 +36,22 @@ def main() -> None:
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:
-    from benchmarks import archive_rows, http_rows, library_rows, size_rows
+    from benchmarks import archive_rows, http_rows, library_rows, log_rows, overload_rows, size_rows
     from benchmarks.served_bank import Server, open_accounts
 
-    if {"library", "http"} & set(options.sections):
+    if "log" in options.sections:
+        yield from log_rows.rows(seconds=options.seconds / 2, rounds=options.rounds)
+    if {"library", "http", "overload"} & set(options.sections):
         open_accounts()
     if "library" in options.sections:
         yield from library_rows.rows(seconds=options.seconds, rounds=options.rounds)
     server = Server(kind=options.server, processes=options.processes, threads=options.threads)
-    if "http" in options.sections:
+    if {"http", "overload"} & set(options.sections):
         with http_rows.scene(server=server, seconds=options.seconds, rounds=options.rounds) as scene:
-            yield from http_rows.rows(scene=scene)
+            if "http" in options.sections:
+                yield from http_rows.rows(scene=scene)
+            if "overload" in options.sections:
+                yield from overload_rows.rows(scene=scene)
     if "size" in options.sections:
         yield from size_rows.rows()
     if "archive" in options.sections:

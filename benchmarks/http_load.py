@@ -18,9 +18,13 @@ class NoLoadGenerator(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What wrk saw: all `requests` were answered, `refused` of them with 400 or above; `broken` ones never were."""
+    """What wrk saw: `requests` were done, `overloaded` answered 503, `refused` any other error, `broken` nothing.
+
+    The times are those of all that were answered.
+    """
 
     requests: int
+    overloaded: int
     refused: int
     broken: int
     seconds: float
@@ -29,15 +33,26 @@ class Load:
 
     @property
     def per_second(self) -> float:
-        """How many requests a second were answered."""
+        """How many requests a second were done."""
         return self.requests / self.seconds
 
 
-def offer(*, url: str, kind: str, connections: int, seconds: float, token: str, prefix: str, accounts: int) -> Load:
+def offer(
+    *,
+    url: str,
+    kind: str,
+    connections: int,
+    seconds: float,
+    token: str,
+    prefix: str,
+    accounts: int,
+    may_be_overloaded: bool = False,
+) -> Load:
     """Send requests of one `kind` (of load.lua) over so many connections; return what came of them.
 
     Each connection sends its next request when it has the last one's answer. Raises NoLoadGenerator, and
-    AssertionError if a request was refused or got no answer: figures of a bank that fails mean nothing.
+    AssertionError if a request was refused or got no answer: figures of a bank that fails mean nothing. 503 is such a
+    refusal, unless it `may_be_overloaded`.
     """
     wrk = shutil.which("wrk")
     if wrk is None:
@@ -47,13 +62,14 @@ def offer(*, url: str, kind: str, connections: int, seconds: float, token: str, 
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
     seen = json.loads(output.splitlines()[-1])
     load = Load(
-        requests=seen["requests"],
-        refused=seen["refused"],
+        requests=seen["requests"] - seen["refused"],
+        overloaded=seen["overloaded"],
+        refused=seen["refused"] - seen["overloaded"],
         broken=seen["broken"] + seen["timeouts"],
         seconds=seen["microseconds"] / 1e6,
         p50_ms=seen["p50_us"] / 1e3,
         p99_ms=seen["p99_us"] / 1e3,
     )
-    if load.refused or load.broken or not load.requests:
+    if load.refused or load.broken or not load.requests or (load.overloaded and not may_be_overloaded):
         raise AssertionError(f"{kind} over {connections} connections: {load}")
     return load

@@ -42,7 +42,7 @@ class Scene:
             prefix=prefix,
             accounts=ACCOUNTS,
         )
-        _require_all_in_the_log(prefix, kind, load, connections)
+        require_all_in_the_log(prefix, kind, load, connections)
         return load
 
     def of_reference(self, kind: str, connections: int) -> Load:
@@ -139,7 +139,7 @@ def _row(what: str, connections: int, loads: Sequence[Load]) -> Row:
     )
 
 
-def _require_all_in_the_log(prefix: str, kind: str, load: Load, connections: int) -> None:
+def require_all_in_the_log(prefix: str, kind: str, load: Load, connections: int) -> None:
     """Raise AssertionError unless each command answered with 2xx is in the log, once.
 
     wrk counts answers that it saw. At its end it leaves as many requests as there are connections: they may be done

@@ -2,10 +2,12 @@
 -- Every command has a key of its own that begins with PREFIX. The last line of the output is one JSON object.
 
 local threads = 0
+local senders = {}
 
 function setup(thread)
    threads = threads + 1
    thread:set("number", threads)
+   senders[threads] = thread
 end
 
 local function account()
@@ -63,6 +65,7 @@ function init(arguments)
    kind, token, prefix, accounts = arguments[1], arguments[2], arguments[3], tonumber(arguments[4])
    math.randomseed(number)
    sent = 0
+   overloaded = 0
    headers = { ["Content-Type"] = "application/json" }
    reading = {}
    if token ~= "" then
@@ -74,11 +77,18 @@ end
 
 function request() return "" end
 
+function response(status)
+   if status == 503 then overloaded = overloaded + 1 end
+end
+
 function done(summary, latency, requests)
    local broken = summary.errors.connect + summary.errors.read + summary.errors.write
-   local result = '{"requests":%d,"microseconds":%d,"refused":%d,"broken":%d,"timeouts":%d,"p50_us":%d,"p99_us":%d}\n'
+   local refused = summary.errors.status
+   local without_room = 0
+   for _, sender in ipairs(senders) do without_room = without_room + sender:get("overloaded") end
    io.write(string.format(
-      result, summary.requests, summary.duration, summary.errors.status, broken, summary.errors.timeout,
+      '{"requests":%d,"microseconds":%d,"refused":%d,"overloaded":%d,"broken":%d,"timeouts":%d,"p50_us":%d,"p99_us":%d}\n',
+      summary.requests, summary.duration, refused, without_room, broken, summary.errors.timeout,
       latency:percentile(50), latency:percentile(99)
    ))
 end
