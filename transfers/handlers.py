@@ -137,9 +137,9 @@ def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcom
 def release_suspense(*, command: ReleaseSuspense, context: CommandContext) -> Outcome:
     """Pay a refund that its source could not take out of suspense, once. Raises TransferNotFound."""
     order = _order(command.transfer_id)
-    # They may be one and the same, and a stream is loaded once; the rules then refuse it.
-    accounts = {suspense_account_id(currency=order.currency), command.account_id}
-    streams = [transfer_stream(command.transfer_id), *map(account_stream, sorted(accounts))]
+    # In the order in which the log shall have their legs. They may be one and the same, which the rules then refuse.
+    accounts = dict.fromkeys([suspense_account_id(currency=order.currency), command.account_id])
+    streams = [transfer_stream(command.transfer_id), *map(account_stream, accounts)]
     return execute(streams=streams, command=command, decide=decide_release, context=context)
 
 

@@ -26,7 +26,7 @@ from tests.factories import (
 )
 from tests.keyed_account_commands import OPEN, assert_replayed, deposit, keyed, opened_with
 from tests.polling import wait_until
-from tests.transfer_books import books_of, fresh_id, legs_of, transfer, transfer_id_of
+from tests.transfer_books import books_of, fresh_id, legs_of, legs_that_make, transfer, transfer_id_of
 from transfers.decisions import decide_resumption
 from transfers.domain.commands import ReleaseSuspense, ResumeTransfer, RetryTransfer
 from transfers.domain.events import TransferInitiated
@@ -331,6 +331,8 @@ class TestStoppedOnItsWay:
         assert (refused.refused, refused.result["code"]) == (True, "account_frozen")
         assert not release_suspense(command=self.release(transfer_id, other), context=OPEN).refused
         assert (balance("suspense:USD"), balance(other)) == (suspended, 601)
+        # In this order, whatever the account is called: money is there before it is paid out.
+        assert legs_of(log(store))[transfer_id] == legs_that_make(load_transfer(transfer_id).state)
         again = release_suspense(command=self.release(transfer_id, other), context=OPEN)
         assert again.result == {"code": "nothing_in_suspense", "fields": {"transferId": transfer_id}}
         assert books_of(log(store)).balance()
