@@ -80,6 +80,9 @@ def _swap_at_once(projector: Projector[Any], rebuild: ProjectionRebuild, keep: b
     """Swap, unless there is too much to be caught up with, while the live projection waits."""
     with transaction.atomic(durable=True):
         _wait_for_locks(WAIT_FOR_OTHERS_MS)
+        # A verification reads for seconds on end. It is waited for here, where nobody else waits with it.
+        with connection.cursor() as cursor:
+            cursor.execute(statement("hold_verifications"))
         run("hold_read_model", projection=projector.name)
         enter_shadow(projector=projector)
         checkpoint = lock_checkpoint(projector=projector, skip_locked=False)

@@ -33,8 +33,11 @@ def consistent_view(*, projectors: Sequence[Projector[Any]]) -> Iterator[View]:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        # Before the first look, which is the moment: a table that is put in the place of a read model later has rows
-        # that this moment does not see. Whoever wants to do that waits until the block ends.
+            cursor.execute("SET LOCAL lock_timeout = '30s'")
+            # Before the first look, which is the moment: a table that is put in the place of a read model later has
+            # rows that this moment does not see. Whoever wants to do that waits for the first lock until the block
+            # ends. The others are against those who do not know of it.
+            cursor.execute(statement("begin_verification"))
         _lock(projectors)
         for stem in ("take_time", "pin_index_order"):
             with connection.cursor() as cursor:
