@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.rows import Row, keep, now, report
 from benchmarks.throw_away_bank import throw_away_bank
 
-SECTIONS = ("log", "library", "http", "overload", "size", "archive")
+SECTIONS = ("log", "library", "http", "overload", "size", "archive", "verify")
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:
-    from benchmarks import archive_rows, http_rows, library_rows, log_rows, overload_rows, size_rows
+    from benchmarks import archive_rows, http_rows, library_rows, log_rows, overload_rows, size_rows, verify_rows
     from benchmarks.served_bank import Server, open_accounts
 
     if "log" in options.sections:
@@ -56,6 +56,8 @@ def _measured(options: argparse.Namespace) -> Iterator[Row]:
         yield from size_rows.rows()
     if "archive" in options.sections:
         yield from archive_rows.rows()
+    if "verify" in options.sections:
+        yield from verify_rows.rows()
 
 
 def _versions() -> list[str]:

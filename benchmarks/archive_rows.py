@@ -1,16 +1,12 @@
 """How fast a bank is moved, and in how much memory: export_events and import_events as processes of their own."""
 
-import os
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
+from benchmarks.command_runs import CommandRun, run_command
 from benchmarks.database_server import DatabaseServer
 from benchmarks.rows import Row
 
@@ -19,51 +15,28 @@ SIZES = (10_000, 100_000)
 EVENTS_PER_ACCOUNT = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """How long a command took, from the start of its process to the end, how long it computed, and its memory."""
-
-    seconds: float
-    processor_seconds: float
-    megabytes: float
-
-
 def rows() -> Iterator[Row]:
     """Move logs of each of SIZES, with a verdict for each event, and the same events as rows of the NestJS project."""
     server = DatabaseServer.of_the_bank()
     for size in SIZES:
         with TemporaryDirectory() as directory, server.database(f"archive_source_{size}") as source:
             file, nestjs_file = Path(directory) / "bank.jsonl", Path(directory) / "nestjs.jsonl"
-            _run(source, "migrate", "--verbosity=0")
+            run_command(source, "migrate", "--verbosity=0")
             _write_nestjs_file(nestjs_file, size)
-            yield _row("import of rows of the NestJS project", size, _run(source, "import_events", str(nestjs_file)))
+            yield _row(
+                "import of rows of the NestJS project", size, run_command(source, "import_events", str(nestjs_file))
+            )
             _add_verdicts(source, size)
-            yield _row("export, a verdict for each event", size, _run(source, "export_events", str(file)))
+            yield _row("export, a verdict for each event", size, run_command(source, "export_events", str(file)))
             with server.database(f"archive_target_{size}") as target:
-                _run(target, "migrate", "--verbosity=0")
-                yield _row("import, a verdict for each event", size, _run(target, "import_events", str(file)))
-                yield _row("import of what is there already", size, _run(target, "import_events", str(file)))
+                run_command(target, "migrate", "--verbosity=0")
+                yield _row("import, a verdict for each event", size, run_command(target, "import_events", str(file)))
+                yield _row("import of what is there already", size, run_command(target, "import_events", str(file)))
 
 
-def _row(what: str, size: int, run: Run) -> Row:
+def _row(what: str, size: int, run: CommandRun) -> Row:
     note = f"{run.seconds:.1f} s, of which {run.processor_seconds:.1f} s in Python; at most {run.megabytes:.0f} MB"
     return Row(section=SECTION, what=what, load=f"{size:,} events", per_second=size / run.seconds, note=note)
-
-
-def _run(bank: DatabaseServer, *arguments: str) -> Run:
-    address = f"postgres://{bank.user}@{bank.host}:{bank.port}/{bank.name}"
-    began = time.perf_counter()
-    command = [sys.executable, "manage.py", *arguments]
-    process = Popen(command, env=os.environ | {"DATABASE_URL": address}, stdout=DEVNULL)  # noqa: S603 - our own
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise AssertionError(arguments)
-    return Run(
-        seconds=time.perf_counter() - began,
-        processor_seconds=usage.ru_utime + usage.ru_stime,
-        megabytes=usage.ru_maxrss / 1024,
-    )
 
 
 def _write_nestjs_file(path: Path, size: int) -> None:
