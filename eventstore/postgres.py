@@ -15,6 +15,7 @@ from eventstore.commit_group import CommitGroup
 from eventstore.exceptions import AppendInsideTransaction, InvalidAppend, OutcomeUnknown, StoreUnavailable
 from eventstore.metrics import UNAVAILABLE
 from eventstore.postgres_rows import Row, append_parameters, append_result, loaded, recorded_event
+from eventstore.prepared import fetch_prepared
 from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
 from eventstore.statements import statement
 from eventstore.store import MAX_POSITION
@@ -99,16 +100,21 @@ class PostgresEventStore:
     def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
         connection = connections[self._using]
         try:
-            # Below Django's cursor, which would neither prepare the statement nor keep its parameters apart from it.
             connection.ensure_connection()
-            with psycopg.Cursor(connection.connection) as cursor:
-                # As text, times would be read by Django's way, which takes ten times as long.
-                return cursor.execute(statement(stem), parameters, prepare=True, binary=not writes).fetchall()
+            # As text, times would be read by Django's way, which takes ten times as long.
+            return fetch_prepared(
+                session=connection.connection, statement=_text(stem), parameters=parameters, binary=not writes
+            )
         except (psycopg.Error, django.db.Error) as error:
             translated = _translated(error, was_lost=_discard_if_lost(connection), writes=writes)
             if isinstance(translated, StoreUnavailable):
                 UNAVAILABLE.inc()
             raise translated from error
+
+
+@cache
+def _text(stem: str) -> str:
+    return statement(stem).decode()
 
 
 def _discard_if_lost(connection: BaseDatabaseWrapper) -> bool:

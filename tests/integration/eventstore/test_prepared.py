@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from threading import Event, Thread
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -25,12 +26,12 @@ def session():
     return connection.connection
 
 
-def fetch(session, statement: str, **parameters):
-    return fetch_prepared(session=session, statement=statement, parameters=parameters)
+def fetch(session, statement: str, binary: bool = False, **parameters):
+    return fetch_prepared(session=session, statement=statement, parameters=parameters, binary=binary)
 
 
 def test_it_gives_what_a_cursor_gives_in_one_round_trip_each_time(session):
-    values = {
+    values: dict[str, Any] = {
         "text": 'ä"\\',
         "number": -5,
         "nothing": None,
@@ -45,7 +46,8 @@ def test_it_gives_what_a_cursor_gives_in_one_round_trip_each_time(session):
     seen = []
     for _ in range(3):
         assert round_trips(lambda: seen.append(fetch(session, MANY_KINDS, **values))) == 1
-    assert seen == [expected] * 3
+        assert round_trips(lambda: seen.append(fetch(session, MANY_KINDS, binary=True, **values))) == 1
+    assert seen == [expected] * 6
     assert fetch(session, MANY_KINDS, **values | {"number": 7})[0][1] == 7
 
 
