@@ -176,7 +176,9 @@ def test_it_opens_gives_the_tour_closes_and_goes_on_with_its_data(env, var_dir):
     with demo(env) as bank:
         account = bank.get_when("/api/accounts/acc-1", lambda found: found.get("version") == 6)
         assert (account["status"], account["balance"]) == ("ACTIVE", 650)
-        assert bank.client.get("/api/accounts/keiko-current").json() == sample
+        # Verified it may have been meanwhile.
+        again = bank.client.get("/api/accounts/keiko-current").json()
+        assert again | {"verified": None} == sample | {"verified": None}
         assert bank.staff() == staff
         assert sign_in(bank).headers["Location"] == "/admin/"
         bank.end(signal.SIGTERM)

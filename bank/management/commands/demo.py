@@ -113,7 +113,7 @@ def _what_to_try() -> dict[str, str]:
 
 def _starts() -> list[Callable[[], AbstractContextManager[Child]]]:
     """Return what starts each of the bank's processes."""
-    return [_web] if settings.IN_MEMORY else [_web, _worker]
+    return [_web] if settings.IN_MEMORY else [_web, _projections, _jobs]
 
 
 def _web() -> AbstractContextManager[Child]:
@@ -124,11 +124,19 @@ def _web() -> AbstractContextManager[Child]:
     return _child("web", [*granian, "bank.wsgi:application"], is_ready=lambda log: _answers())
 
 
-def _worker() -> AbstractContextManager[Child]:
-    celery = [sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--beat", "--pool", "solo"]
-    queues = ["--queues", "projections,jobs", "--loglevel", "INFO"]
+def _projections() -> AbstractContextManager[Child]:
+    return _worker("projections", "--beat", "--pool", "solo", "--queues", "projections")
+
+
+def _jobs() -> AbstractContextManager[Child]:
+    # Of its own, as in production: what takes long keeps no read model waiting.
+    return _worker("jobs", "--pool", "threads", "--concurrency", "4", "--queues", "jobs")
+
+
+def _worker(name: str, *options: str) -> AbstractContextManager[Child]:
+    celery = [sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--hostname", f"{name}@%h"]
     # It cannot be asked: a solo worker answers no ping during a slice.
-    return _child("worker", [*celery, *queues], is_ready=lambda log: b" ready." in log.read_bytes())
+    return _child(name, [*celery, *options, "--loglevel", "INFO"], is_ready=lambda log: b" ready." in log.read_bytes())
 
 
 @contextmanager
