@@ -31,6 +31,7 @@ check: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.transfers
+	$(BIN)/python -m benchmarks.projections
 
 # The demo's data, its secrets and its logs.
 reset: $(INSTALLED)

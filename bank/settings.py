@@ -234,7 +234,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
 
 # --- projections and Celery -------------------------------------------------------------------------------------------
 
-PROJECTION_BATCH_EVENTS = env.whole("PROJECTION_BATCH_EVENTS", default=1_000, at_least=1, at_most=100_000)
+PROJECTION_BATCH_EVENTS = env.whole("PROJECTION_BATCH_EVENTS", default=2_000, at_least=1, at_most=100_000)
 PROJECTION_SLICE_SECONDS = env.number("PROJECTION_SLICE_SECONDS", default=5.0, at_least=0.1, at_most=3_600)
 PROJECTION_TICK_SECONDS = env.number("PROJECTION_TICK_SECONDS", default=1.0, at_least=0.1, at_most=3_600)
 PROJECTION_RETRY_SECONDS = env.number("PROJECTION_RETRY_SECONDS", default=5.0, at_least=0, at_most=3_600)

@@ -29,7 +29,7 @@ def account_after(account: Account, event: RecordedEvent) -> tuple[Account, Acco
     if latest.event is event and (latest.before is account or latest.before == account):
         return latest.after, latest.decoded
     decoded = decode(event_type=event.event_type, schema_version=event.schema_version, data=event.data)
-    if decoded.account_id != account_id_of(event.stream_id):
+    if decoded.account_id != event.stream_id.removeprefix(PREFIX):
         raise ImpossibleEvent(event=decoded, problem=f"it stands in {event.stream_id}")
     after = account.apply(decoded)
     # One assignment: another thread sees this answer or its own, never half of each.
