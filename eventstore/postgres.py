@@ -42,7 +42,7 @@ class PostgresEventStore:
     def check_may_append(self) -> None:
         connection = connections[self._using]
         # Inside somebody's transaction the log's lock would be held until that one commits.
-        if connection.in_atomic_block or not connection.get_autocommit():
+        if connection.in_atomic_block or (connection.connection is not None and not connection.autocommit):
             raise AppendInsideTransaction("append is a transaction of its own")
 
     def append(self, commits: Sequence[Commit]) -> list[AppendResult]:

@@ -95,24 +95,26 @@ class Round:
     def _load(self) -> None:
         wanted: dict[str, Stream] = {}
         loading: list[Pending] = []
+        streams = streams_missing = 0
         for pending in self._batch:
             missing = self._missing(pending)
+            streams += len(pending.execution.streams)
+            streams_missing += len(missing)
             if any(wanted.setdefault(stream.stream_id, stream).kind is not stream.kind for stream in missing):
                 # One read gives a stream for one kind of state.
                 self._put_off.add(pending)
             elif missing:
                 loading.append(pending)
+        metrics.CACHE_HITS.inc(streams - streams_missing)
         if loading:
+            metrics.CACHE_MISSES.inc(streams_missing)
             self._load_for(loading, wanted)
 
     def _missing(self, pending: Pending) -> Sequence[Stream]:
         streams = pending.execution.streams
         if pending.must_load:
             return streams
-        missing = [stream for stream in streams if not self._is_at_hand(stream)]
-        metrics.CACHE_HITS.inc(len(streams) - len(missing))
-        metrics.CACHE_MISSES.inc(len(missing))
-        return missing
+        return [stream for stream in streams if not self._is_at_hand(stream)]
 
     def _is_at_hand(self, stream: Stream) -> bool:
         key = (stream.stream_id, stream.kind)

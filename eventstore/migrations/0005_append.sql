@@ -78,9 +78,13 @@ BEGIN
 
     -- Is every key new, and in this call once?
     IF is_good AND commands IS NOT NULL THEN
-        SELECT count(stored.scope) = 0 AND count(*) = count(DISTINCT (wanted.scope, wanted.key))
+        SELECT bool_and(wanted.times = 1 AND stored.scope IS NULL)
         INTO is_good
-        FROM jsonb_to_recordset(commands) AS wanted (scope text, key text)
+        FROM (
+            SELECT c.scope, c.key, count(*) AS times
+            FROM jsonb_to_recordset(commands) AS c (scope text, key text)
+            GROUP BY c.scope, c.key
+        ) AS wanted
         LEFT JOIN LATERAL (
             SELECT c.scope FROM commands AS c WHERE c.scope = wanted.scope AND c.key = wanted.key LIMIT 1
         ) AS stored ON true;
