@@ -66,7 +66,7 @@ def initiation(
     in_one_step: bool = False,
 ) -> Execution:
     """Return what begins a transfer; `in_one_step` it also ends it, whatever settings.TRANSFER_STEPS says."""
-    streams = [transfer_stream(command.transfer_id), account_stream(command.source_account_id)]
+    streams = [transfer_stream(command.transfer_id, presumed_new=True), account_stream(command.source_account_id)]
     if in_one_step or settings.TRANSFER_STEPS == "together":
         streams.append(account_stream(command.destination_account_id))
     return Execution(

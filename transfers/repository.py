@@ -23,9 +23,9 @@ def transfer_stream_id(transfer_id: str) -> str:
     return f"{PREFIX}{transfer_id}"
 
 
-def transfer_stream(transfer_id: str) -> Stream:
-    """Return the transfer's stream, which folds to a Transfer."""
-    return Stream(stream_id=transfer_stream_id(transfer_id), kind=_TRANSFERS)
+def transfer_stream(transfer_id: str, *, presumed_new: bool = False) -> Stream:
+    """Return the transfer's stream, which folds to a Transfer; `presumed_new` if a command is about to begin it."""
+    return Stream(stream_id=transfer_stream_id(transfer_id), kind=_TRANSFERS, presumed_new=presumed_new)
 
 
 def progress_stream(transfer_id: str) -> Stream:
