@@ -41,6 +41,7 @@ STATUSES = {
     },
     429: {"throttled"},
     500: {"internal_error"},
+    501: {"needs_postgresql"},
     503: {"store_unavailable", "contention", "overloaded", "not_ready"},
 }
 
