@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from django.db import OperationalError
 from psycopg.errors import SerializationFailure
 
+from eventstore.store import event_store
 from projections.projector import Projector
 from projections.verification.books import Books
 from projections.verification.consistent_view import View, consistent_view
-from projections.verification.differences import Findings, Report
+from projections.verification.differences import Difference, Findings, Report
 from projections.verification.repair import CannotMend, mend
 from projections.verification.slices import Slice, Task, verify_streams
 from projections.verification.sorted_rows import StreamRange
@@ -39,6 +40,7 @@ class Run:
 
     def verify_bank(self) -> None:
         """Verify every stream, and then what no stream can tell; fill `report`. Raises the database's errors."""
+        self._spare_the_traces()
         made, books, began = self._slice(StreamRange(), Books(), None)
         self._settle(made)
         while not made.is_last:
@@ -49,9 +51,21 @@ class Run:
 
     def verify_stream(self, *, stream_id: str) -> bool:
         """Verify one stream; return whether anything is kept of it. Raises the database's errors."""
+        found = self._spare_the_traces()
         made = self._one(stream_id)
         self._settle(made)
+        self.report.add(found)
         return bool(made.streams)
+
+    def _spare_the_traces(self) -> list[Difference]:
+        """Mend nothing if events are missing: rows that no event makes may be all that is left of them."""
+        if not self.repair:
+            return []
+        found = _missing_events(head=event_store().head_position(), limit=self.report.limit)
+        if found:
+            self.repair = False
+            self.on_left("anything: events are missing from the log, and what was made of them is left as it is")
+        return found
 
     def _slice(self, streams: StreamRange, books: Books, began: View | None) -> tuple[Slice, Books, View]:
         """Verify the next streams; the first slice's view, which began it, says up to which head books are kept."""
@@ -100,15 +114,19 @@ class Run:
         self.report.mended += findings.counts.total() - sum(one.counts.total() for one in left)
 
     def _verify_whole_log(self, books: Books, head: int) -> None:
-        found = [*books.differences(), *beyond_the_head(limit=self.report.limit)]
-        position = 0
-        while position < head:
-            page = holes(after_position=position, head=head)
-            position = page.position
-            found += page.differences
+        found = [*books.differences(), *_missing_events(head=head, limit=self.report.limit)]
         found += wrong_transfers(buckets=books.bad_buckets(), head=head, limit=self.report.limit)
         self.report.add(found)
         keep_differences(differences=found)
+
+
+def _missing_events(*, head: int, limit: int) -> list[Difference]:
+    found, position = beyond_the_head(limit=limit), 0
+    while position < head:
+        page = holes(after_position=position, head=head)
+        position = page.position
+        found += page.differences
+    return found
 
 
 def again_if_overtaken(attempt: Callable[[], Made]) -> Made:

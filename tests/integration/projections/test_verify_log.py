@@ -129,19 +129,26 @@ def test_what_the_chain_cannot_cover_is_found_if_it_was_seen_before(stream_id, s
 def test_a_whole_stream_that_was_removed_is_found(stream_id):
     as_superuser("DELETE FROM events WHERE stream_id = %s", [stream_id])
     verified = assert_found("positions")
-    # What is derived from nothing could be mended; but that would remove the last trace.
     assert f"read_model: {stream_id}" in verified.out
     rebuild_everything()
     assert_found("positions")
 
 
+@pytest.mark.parametrize("arguments", [(), ("--stream",)], ids=["all", "one"])
+@pytest.mark.parametrize("which", ["version > 0", "version = 5"], ids=["stream", "event"])
+def test_traces_of_what_was_removed_are_not_mended_away(stream_id, which, arguments):
+    as_superuser(f"DELETE FROM events WHERE stream_id = %s AND {which}", [stream_id])
+    verified = verify("--repair", *arguments, *([stream_id] if arguments else []))
+    assert verified.exit_code == 1
+    assert {"positions", "read_model"} <= verified.checks
+    assert "not mended: anything: events are missing from the log" in verified.err
+    assert AccountSummary.objects.get(account_id=stream_id.removeprefix("account-")).version == 5
+
+
 def test_a_stream_that_was_seen_before_and_is_gone(stream_id):
     assert_nothing_differs(verify())
     as_superuser("DELETE FROM events WHERE stream_id = %s", [stream_id])
-    verified = verify("--repair")
-    assert f"versions: {stream_id}: event 0, last version: expected 5, is 0" in verified.out
-    assert f"not mended: {stream_id}: its log is damaged" in verified.err
-    assert AccountSummary.objects.filter(account_id=stream_id.removeprefix("account-")).exists()
+    assert f"versions: {stream_id}: event 0, last version: expected 5, is 0" in verify().out
 
 
 def test_the_last_event_of_the_log_was_removed(account_id):
