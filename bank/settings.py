@@ -239,6 +239,7 @@ PROJECTION_SLICE_SECONDS = env.number("PROJECTION_SLICE_SECONDS", default=5.0, a
 PROJECTION_TICK_SECONDS = env.number("PROJECTION_TICK_SECONDS", default=1.0, at_least=0.1, at_most=3_600)
 PROJECTION_RETRY_SECONDS = env.number("PROJECTION_RETRY_SECONDS", default=5.0, at_least=0, at_most=3_600)
 REBUILD_BATCH_EVENTS = env.whole("REBUILD_BATCH_EVENTS", default=5_000, at_least=1, at_most=100_000)
+REBUILD_PROCESSES = env.whole("REBUILD_PROCESSES", default=2, at_least=1, at_most=64)
 REBUILD_SWAP_SECONDS = env.number("REBUILD_SWAP_SECONDS", default=60.0, at_least=0, at_most=86_400)
 PROJECTION_IDLE_SECONDS = env.number("PROJECTION_IDLE_SECONDS", default=0.1, at_least=0.001, at_most=60)
 

@@ -9,6 +9,7 @@ from accounts.domain.money import MAX_AMOUNT
 from accounts.domain.own_accounts import RESERVED_PREFIX
 from projections.job_models import ProjectionJob as ProjectionJob
 from projections.rebuild_models import ProjectionRebuild as ProjectionRebuild
+from projections.rebuild_models import RebuildPart as RebuildPart
 from projections.verification_models import VerificationCycle as VerificationCycle
 from projections.verification_models import VerificationDifference as VerificationDifference
 from projections.verification_models import VerifiedStream as VerifiedStream

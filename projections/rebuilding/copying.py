@@ -18,19 +18,17 @@ from projections.engine import REFUSED_ROWS, Failure, Step, fold, save
 from projections.parking import park, parked
 from projections.projector import Projector
 from projections.read_models import copy_rows
-from projections.rebuild_models import ProjectionRebuild
+from projections.rebuild_models import RebuildPart
 from projections.rebuilding.shadows import inside_shadow
 from projections.statements import statement
 
-LAST_CHARACTER = "\U0010ffff"
-
 
 class Copying:
-    """Fills the shadow of one projection, from where `rebuild` says; `next_batch` tells whether there is another."""
+    """Fills a part of a projection's shadow, from where that stands; `next_batch` tells whether there is another."""
 
-    def __init__(self, *, projector: Projector[Any], rebuild: ProjectionRebuild) -> None:
+    def __init__(self, *, projector: Projector[Any], part: RebuildPart) -> None:
         self._projector = projector
-        self._rebuild = rebuild
+        self._part = part
         # What the stream that the last batch ended in has come to; not known after an interruption.
         self._state: Any = None
 
@@ -40,21 +38,21 @@ class Copying:
         Raises the database's errors; a stream that cannot be projected is parked.
         """
         with inside_shadow(projector=self._projector):
-            events = self._read()
+            part, events = self._part, self._read()
             if events:
                 self._project(events)
-                self._rebuild.stream_id, self._rebuild.stream_version = events[-1].stream_id, events[-1].version
-                self._rebuild.events_done += len(events)
-                self._rebuild.save(force_update=True)
-        return bool(len(events) == settings.REBUILD_BATCH_EVENTS)
+                part.stream_id, part.stream_version = events[-1].stream_id, events[-1].version
+                part.events_done += len(events)
+            part.is_done = len(events) < settings.REBUILD_BATCH_EVENTS
+            part.save(force_update=True)
+        return not part.is_done
 
     def _read(self) -> list[RecordedEvent]:
-        prefix = self._projector.stream_prefix
         parameters = {
-            "stream_id": self._rebuild.stream_id or prefix,
-            "version": self._rebuild.stream_version,
-            "before": end_of(prefix),
-            "until_position": self._rebuild.until_position,
+            "stream_id": self._part.stream_id,
+            "version": self._part.stream_version,
+            "before": self._part.before,
+            "until_position": self._part.rebuild.until_position,
             "limit": settings.REBUILD_BATCH_EVENTS,
         }
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
@@ -66,7 +64,7 @@ class Copying:
     def _project(self, events: Sequence[RecordedEvent]) -> None:
         streams = [(stream_id, list(own)) for stream_id, own in groupby(events, key=lambda event: event.stream_id)]
         failures: list[Failure] = []
-        if streams[0][0] == self._rebuild.stream_id:
+        if self._part.stream_version and streams[0][0] == self._part.stream_id:
             failures += self._go_on(*streams.pop(0))
         failures += self._begin(streams)
         for failure in failures:
@@ -109,11 +107,6 @@ class Copying:
             # Which one it was, the engine finds out.
             return save(projector=projector, histories=histories)
         return []
-
-
-def end_of(prefix: str) -> str:
-    """Return what comes right after all texts that begin with `prefix`, by their bytes."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else LAST_CHARACTER
 
 
 def _first_of_each_stream(unfolded: Sequence[Failure], refused: Sequence[Failure]) -> list[Failure]:

@@ -13,8 +13,8 @@ from projections.models import ProjectionFailure
 from projections.projector import Projector
 from projections.rebuild_models import CATCHING_UP, COPYING, ProjectionRebuild
 from projections.rebuilding.comparison import Comparison, compare, live_position
-from projections.rebuilding.copying import Copying, end_of
 from projections.rebuilding.exceptions import RebuildStopped, ShadowOutdated
+from projections.rebuilding.parts import cut_into_parts, end_of, events_done, fill_parts
 from projections.rebuilding.release import release
 from projections.rebuilding.session import PATIENCE_SECONDS, rebuilding_session
 from projections.rebuilding.shadows import drop_shadow, has_shadow, inside_shadow, make_shadow, run
@@ -81,7 +81,7 @@ def rebuild_projection(
         tries = swap(projector=projector, rebuild=rebuild, keep=keep, also=also, should_stop=should_stop)
         return Rebuilt(
             projection=projector.name,
-            events=rebuild.events_done,
+            events=filling.events_done,
             parked_streams=ProjectionFailure.objects.filter(projection=projector.name).count(),
             tries=tries,
         )
@@ -122,13 +122,17 @@ class _Filling:
         self._should_stop = should_stop
         self._until = until
         self._rebuild = _gone_on_with(projector, until) or _begun(projector, until)
+        self._events_done = events_done(rebuild=self._rebuild)
+
+    @property
+    def events_done(self) -> int:
+        """How many events were copied, by this process or an earlier one."""
+        return self._events_done
 
     def fill(self) -> ProjectionRebuild:
         """Fill it."""
         if self._rebuild.phase == COPYING:
-            copying = Copying(projector=self._projector, rebuild=self._rebuild)
-            while self._goes_on(Phase.COPYING) and copying.next_batch():
-                pass
+            fill_parts(projector=self._projector, rebuild=self._rebuild, goes_on=lambda: self._goes_on(Phase.COPYING))
             self._index()
         while self._goes_on(Phase.CATCHING_UP) and catch_up(
             projector=self._projector, rebuild=self._rebuild, until=self._until
@@ -138,10 +142,14 @@ class _Filling:
 
     def tell(self, phase: Phase) -> None:
         """Tell the listener how far the rebuild is."""
-        total = max(self._rebuild.events_total, self._rebuild.events_done)
+        if phase in (Phase.COPYING, Phase.INDEXING):
+            self._events_done = events_done(rebuild=self._rebuild)
         self._listener(
             RebuildProgress(
-                projection=self._projector.name, phase=phase, events_done=self._rebuild.events_done, events_total=total
+                projection=self._projector.name,
+                phase=phase,
+                events_done=self._events_done,
+                events_total=max(self._rebuild.events_total, self._events_done),
             )
         )
 
@@ -170,14 +178,16 @@ def _gone_on_with(projector: Projector[Any], until: int | None) -> ProjectionReb
 def _begun(projector: Projector[Any], until: int | None) -> ProjectionRebuild:
     until_position = event_store().head_position() if until is None else until
     prefix = projector.stream_prefix
-    bounds = {"from": prefix, "before": end_of(prefix), "until_position": until_position}
+    bounds = {"from": prefix, "before": end_of(prefix=prefix), "until_position": until_position}
     [events_total] = run("count_events_of_streams", **bounds)
     with transaction.atomic(durable=True):
         make_shadow(projector=projector)
         ProjectionRebuild.objects.filter(projection=projector.name).delete()
-        return ProjectionRebuild.objects.create(
+        rebuild = ProjectionRebuild.objects.create(
             projection=projector.name, release=release(), until_position=until_position, events_total=events_total
         )
+        cut_into_parts(projector=projector, rebuild=rebuild)
+        return rebuild
 
 
 @contextmanager

@@ -25,7 +25,10 @@ def rebuilding_session(*, projector: Projector[Any], patience_seconds: float = P
     try:
         run("begin_rebuilding")
         give_up_at = time.monotonic() + patience_seconds
-        while run("try_to_rebuild", projection=projector.name) == (False,):
+        # The processes of a rebuild that was killed end with the batch that they are at.
+        while run("try_to_rebuild", projection=projector.name) == (False,) or run(
+            "try_no_parts", projection=projector.name
+        ) == (False,):
             if time.monotonic() >= give_up_at:
                 raise RebuildUnderWay(f"{projector.name} is being rebuilt by another process")
             time.sleep(LOOK_AGAIN_SECONDS)

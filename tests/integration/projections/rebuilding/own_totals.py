@@ -10,7 +10,7 @@ from django.db import connection
 from eventstore.records import StreamAppend
 from eventstore.store import event_store
 from projections.engine import advance
-from projections.models import ProjectionCheckpoint, ProjectionFailure
+from projections.models import ProjectionCheckpoint, ProjectionFailure, ProjectionRebuild
 from tests.factories import NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import append
 from tests.integration.projections.totals import PREFIX, TotalProjector
@@ -58,4 +58,4 @@ def totals(totals_table) -> Iterator[OwnTotals]:
         cursor.execute("SELECT drop_shadow(%s)", [made.name])
         cursor.execute("DROP TABLE IF EXISTS replaced.thing_totals")
         cursor.execute("DELETE FROM read_models WHERE projection = %s", [made.name])
-        cursor.execute("DELETE FROM projection_rebuilds WHERE projection = %s", [made.name])
+    ProjectionRebuild.objects.filter(projection=made.name).delete()

@@ -16,11 +16,12 @@ from django.test import Client
 from django.urls import reverse
 
 from eventstore.store import event_store
-from projections.models import ProjectionJob, ProjectionRebuild
+from projections.models import ProjectionJob, ProjectionRebuild, RebuildPart
 from projections.projectors import PROJECTORS
 from projections.rebuilding import jobs
 from projections.rebuilding.exceptions import SwapBlocked
 from projections.rebuilding.jobs import request_rebuild, work_on_jobs
+from projections.rebuilding.parts import events_done
 from projections.runner import catch_up
 from tests.integration.eventstore.log_copies import raw_connection
 from tests.integration.projections.account_log import append, assert_read_models_match, busy_account
@@ -143,13 +144,13 @@ def test_a_killed_workers_job_is_gone_on_with():
     append(*streams)
     catch_up()
     job = ask()
-    with jobs_worker(REBUILD_BATCH_EVENTS="7") as process:
-        wait_until(lambda: ProjectionRebuild.objects.filter(events_done__gt=100).exists())
+    with jobs_worker(REBUILD_BATCH_EVENTS="7", REBUILD_PROCESSES="1") as process:
+        wait_until(lambda: RebuildPart.objects.filter(events_done__gt=50).exists())
         process.send_signal(signal.SIGKILL)
         process.wait()
     job.refresh_from_db()
     assert job.state == "RUNNING"
-    done = ProjectionRebuild.objects.get(projection=job.current).events_done
+    done = events_done(rebuild=ProjectionRebuild.objects.get(projection=job.current))
     assert done > 0
 
     told = []

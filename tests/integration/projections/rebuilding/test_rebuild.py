@@ -10,10 +10,11 @@ from django.db.utils import DatabaseError
 
 from eventstore.records import StreamAppend
 from eventstore.store import event_store
-from projections.models import AccountStatement, AccountSummary, ProjectionRebuild
+from projections.models import AccountStatement, AccountSummary, ProjectionRebuild, RebuildPart
 from projections.projectors import PROJECTORS
 from projections.rebuilding import rebuild as rebuilding
 from projections.rebuilding.exceptions import RebuildStopped, RebuildUnderWay, ShadowOutdated
+from projections.rebuilding.parts import events_done
 from projections.rebuilding.rebuild import Phase, RebuildProgress, rebuild_projection
 from projections.runner import catch_up
 from projections.streams import rebuild_stream
@@ -140,12 +141,41 @@ def test_a_rebuild_that_was_stopped_is_gone_on_with(totals, settings):
         with pytest.raises(RebuildStopped):
             rebuild_projection(projector=totals, should_stop=stops_after(batches))
         assert identity_of("thing_totals") == table
-    assert ProjectionRebuild.objects.get(projection=totals.name).events_done == 15
+    assert events_done(rebuild=ProjectionRebuild.objects.get(projection=totals.name)) == 15
 
     told: list[RebuildProgress] = []
     rebuild_projection(projector=totals, listener=told.append)
     assert (told[0].events_done, told[0].events_total) == (15, 20)
     assert totals.totals(*streams) == [(5, 15)] * 4
+
+
+def test_several_processes_fill_it_and_are_gone_on_with(totals, settings):
+    settings.REBUILD_BATCH_EVENTS, settings.REBUILD_PROCESSES = 3, 2
+    totals.indigestible = {13}
+    lengths = [1, 2, 90, 3, 40, 5, *range(1, 12)]
+    streams = [totals.numbers(*range(100, 100 + length)) for length in lengths]
+    poisoned = totals.numbers(1, 13, 2)
+    with pytest.raises(RebuildStopped):
+        rebuild_projection(projector=totals, should_stop=lambda: bool(RebuildPart.objects.filter(events_done__gt=5)))
+    assert len(RebuildPart.objects.filter(rebuild=totals.name)) > 2
+
+    told: list[RebuildProgress] = []
+    rebuild_projection(projector=totals, listener=told.append)
+    assert 0 < told[0].events_done <= told[0].events_total == sum(lengths) + 3
+    assert totals.totals(*streams, poisoned) == [
+        *((length, sum(range(100, 100 + length))) for length in lengths),
+        (1, 1),
+    ]
+    assert totals.parked().keys() == {poisoned.stream_id}
+    assert not RebuildPart.objects.filter(rebuild=totals.name).exists()
+
+
+def test_processes_of_a_killed_rebuild_are_waited_for(totals):
+    with raw_connection() as other:
+        other.execute("SELECT pg_advisory_lock_shared(4711003, hashtext(%s))", [totals.name])
+        with pytest.raises(RebuildUnderWay):
+            rebuild_projection(projector=totals)
+    rebuild_projection(projector=totals)
 
 
 def test_what_another_release_has_filled_is_filled_anew(totals, settings, monkeypatch):

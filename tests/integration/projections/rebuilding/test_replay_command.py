@@ -15,8 +15,9 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Sum
 
-from projections.models import AccountSummary, ProjectionCheckpoint, ProjectionRebuild
+from projections.models import AccountSummary, ProjectionCheckpoint, RebuildPart
 from projections.runner import catch_up
 from tests.integration.projections.account_log import append, assert_read_models_match, busy_account, new_account_id
 from tests.integration.projections.rebuilding.catalogue import definition_of, identity_of, shadows
@@ -132,23 +133,28 @@ def replaying(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[st
 
 
 def is_under_way(projection: str) -> bool:
-    return ProjectionRebuild.objects.filter(projection=projection, events_done__gt=0).exists()
+    return events_done(projection) > 0
+
+
+def events_done(projection: str) -> int:
+    parts = RebuildPart.objects.filter(rebuild=projection)
+    return int(parts.aggregate(done=Sum("events_done"))["done"] or 0)
 
 
 def test_interrupted_it_says_so_and_goes_on_from_there(accounts):
-    with replaying("account_statement", REBUILD_BATCH_EVENTS="1") as process:
+    with replaying("account_statement", REBUILD_BATCH_EVENTS="1", REBUILD_PROCESSES="1") as process:
         wait_until(lambda: is_under_way("account_statement"))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, "Stopped. Nothing is lost: run it again to go on from there.\n")
-    done = ProjectionRebuild.objects.get(projection="account_statement").events_done
+    done = events_done("account_statement")
     assert f"account_statement: copying, {done} of " in replayed("account_statement")
     assert_read_models_match(accounts)
 
 
 def test_a_terminal_gets_a_bar_with_rate_and_time_left(accounts):
     terminal, end = pty.openpty()
-    environ = environment(REBUILD_BATCH_EVENTS="5", TERM="xterm", COLUMNS="120")
+    environ = environment(REBUILD_BATCH_EVENTS="5", REBUILD_PROCESSES="1", TERM="xterm", COLUMNS="120")
     command = [sys.executable, "manage.py", "replay", "account_statement"]
     with subprocess.Popen(command, cwd=PROJECT_DIR, env=environ, stdout=end, stderr=end):
         os.close(end)

@@ -23,7 +23,7 @@ from tests.integration.projections.rebuilding.own_totals import totals_table as 
 from tests.polling import wait_until
 
 STREAMS = 30
-REBUILDS = 4
+REBUILDS = 2
 
 
 @contextmanager
