@@ -53,8 +53,20 @@ class CommitGroup:
         if caller.thread in self._leading_threads:
             # A command inside a command: nobody else can lead while this thread does.
             self._carry_out_alone(store, caller)
-            return caller.pending
-        self._join(caller)
+        else:
+            self._join(caller)
+            try:
+                self._stay(store, caller)
+            except BaseException:
+                # This thread is stopped: its commands must not wait for it, nor the others to be led by it.
+                self._leave(caller)
+                self._hand_over(caller)
+                raise
+        # Let go of each other, or only the collector of circles would ever free them.
+        pending, caller.pending = caller.pending, []
+        return pending
+
+    def _stay(self, store: "EventStore", caller: Caller) -> None:
         give_up_at = time.monotonic() + settings.EXECUTE_WAIT_SECONDS
         while not caller.has_its_answers():
             if caller.is_appointed:
@@ -64,7 +76,6 @@ class CommitGroup:
                 self._lead_if_nobody_does(caller)
             else:
                 self._give_up(caller)
-        return caller.pending
 
     def _carry_out_alone(self, store: "EventStore", caller: Caller) -> None:
         while open_pending := [pending for pending in caller.pending if pending.answer is None]:
@@ -148,6 +159,9 @@ class CommitGroup:
     def _give_up(self, caller: Caller) -> None:
         """Answer what nobody answered in time: it was not begun, or nobody knows what became of it."""
         with self._lock:
+            if caller.is_appointed:
+                # In this very moment: then there is no need to wait any more.
+                return
             for pending in caller.pending:
                 if pending in self._queue:
                     self._queue.remove(pending)

@@ -21,6 +21,7 @@ from eventstore.exceptions import (
     VersionConflict,
 )
 from eventstore.execution import Execution, StreamKind, execute_many, load_state
+from eventstore.pending import Caller
 from eventstore.records import CommandContext, Decision, DraftEvent, Outcome
 from tests.polling import wait_until
 from tests.unit.eventstore.purses import (
@@ -468,6 +469,28 @@ class TestBounds:
             assert isinstance(follower.exception(30), OutcomeUnknown)
             held[0].__exit__(None, None, None)
             assert leader.result(30).result == {"version": 1}
+        assert crowd.store.coins(purse) == [1, 1]
+
+    def test_who_is_stopped_while_it_waits_leaves_nobody_waiting(self, crowd, monkeypatch):
+        purse, wait, stopped = new_purse(), Caller.wait, []
+
+        def wait_or_be_stopped(caller: Caller, **timeout: float) -> None:
+            if not stopped:
+                stopped.append(caller)
+                raise Stop
+            wait(caller, **timeout)
+
+        monkeypatch.setattr(Caller, "wait", wait_or_be_stopped)
+        with ThreadPoolExecutor(3) as threads:
+            with crowd.store.holding_the_next():
+                first = threads.submit(carry_out, putting(purse), crowd.store)
+                assert crowd.store.is_held.wait(30)
+                waiting = threads.submit(carry_out, putting(purse), crowd.store)
+                assert isinstance(waiting.exception(30), Stop)
+                assert crowd.store.group.commands_waiting() == 0
+                last = threads.submit(carry_out, putting(purse), crowd.store)
+                wait_until(lambda: crowd.store.group.commands_waiting() == 1)
+            assert [future.result(30).result["version"] for future in (first, last)] == [1, 2]
         assert crowd.store.coins(purse) == [1, 1]
 
     def test_a_process_that_was_forked_begins_with_nobody_waiting(self, crowd):
