@@ -56,6 +56,15 @@ def decide(states: Any, command: Take, now: Any, new_id: Any) -> Decision:
     return Decision(events=events, result={"version": states[command.stream_ids[0]].version + 1})
 
 
+def raising(error: BaseException) -> Any:
+    """Return what raises `error`, whatever it is called with."""
+
+    def step(*_: object, **__: object) -> None:
+        raise error
+
+    return step
+
+
 def new_purse() -> str:
     return f"purse-{uuid4()}"
 

@@ -1,0 +1,84 @@
+"""Several commands of one caller."""
+
+from typing import Any
+
+import pytest
+
+from eventstore.exceptions import (
+    Overloaded,
+    VersionConflict,
+)
+from eventstore.execution import execute_many
+from tests.unit.eventstore.purses import (
+    Crowd,
+    carry_out,
+    new_purse,
+    putting,
+    raising,
+    taking,
+)
+
+
+@pytest.fixture
+def crowd() -> Crowd:
+    return Crowd()
+
+
+class TestExecuteMany:
+    """Several commands of one caller."""
+
+    def test_each_is_answered_on_its_own_and_in_order(self, crowd):
+        one, other = new_purse(), new_purse()
+        answers = execute_many(
+            executions=[
+                putting(one, coins=5, key="k"),
+                taking(one, coins=3),
+                taking(one, coins=3),
+                putting(other, decide=raising(RuntimeError("odd"))),
+                putting(one, coins=5, key="k"),
+                taking(one, other, coins=-1),
+            ],
+            store=crowd.store,
+        )
+        assert [answer.refused for answer in answers[:3]] == [False, False, True]
+        assert isinstance(answers[3], RuntimeError)
+        assert answers[4].replayed
+        assert crowd.store.coins(one) == [5, -3, 1]
+        # All but the one that raised and the one that repeats a key, and then those that came after the former.
+        assert crowd.store.sizes[0] == 4
+
+    def test_what_is_put_off_holds_back_what_comes_after_it(self, crowd):
+        purse = new_purse()
+        carry_out(putting(purse), crowd.store)
+        # The second expects what the first does not leave, so it is looked up; the third must not come before it.
+        answers = execute_many(
+            executions=[
+                putting(purse),
+                putting(purse, coins=7, expected_versions={purse: 1}),
+                putting(purse, expected_versions={purse: 2}),
+            ],
+            store=crowd.store,
+        )
+        assert isinstance(answers[1], VersionConflict)
+        assert [answers[0].result, answers[2].result] == [{"version": 2}, {"version": 3}]
+
+    def test_more_than_one_batch_and_more_than_may_wait(self, crowd, settings):
+        settings.EXECUTE_BATCH_COMMANDS, settings.EXECUTE_QUEUE_COMMANDS = 10, 1
+        purse = new_purse()
+        answers = execute_many(executions=[putting(purse) for _ in range(35)], store=crowd.store)
+        assert [answer.result["version"] for answer in answers] == list(range(1, 36))
+        assert crowd.store.sizes == [10, 10, 10, 5]
+
+    def test_none_are_answered_with_nothing(self, crowd):
+        assert execute_many(executions=[], store=crowd.store) == []
+
+    def test_those_that_are_turned_away_say_so(self, crowd, settings):
+        settings.EXECUTE_QUEUE_COMMANDS = 1
+        answers: list[Any] = []
+        crowd.together(
+            putting(new_purse()),
+            meanwhile=lambda: answers.extend(
+                execute_many(executions=[putting(new_purse()) for _ in range(2)], store=crowd.store)
+            ),
+        )
+        assert [type(answer) for answer in answers] == [Overloaded, Overloaded]
