@@ -1,23 +1,15 @@
 """One turn of a commit group: what several commands ask for is loaded, decided and appended together."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
-from django.conf import settings
 
 from eventstore import metrics
+from eventstore.answers import failed, replay, tried, unavailable
 from eventstore.commits import Proposal, propose
-from eventstore.exceptions import (
-    Contention,
-    EventStoreError,
-    IdempotencyKeyReused,
-    InvalidAppend,
-    OutcomeUnknown,
-    StoreUnavailable,
-)
+from eventstore.exceptions import InvalidAppend, StoreUnavailable
 from eventstore.folding import States, Stream, StreamKind, empty, fold_events, fold_loaded, request
 from eventstore.pending import Pending
 from eventstore.records import (
@@ -35,8 +27,6 @@ from eventstore.stream_cache import StreamCache
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore
-
-logger = logging.getLogger(__name__)
 
 StreamKey: TypeAlias = tuple[str, StreamKind]
 
@@ -88,7 +78,7 @@ class Round:
         for pending in self._batch:
             pending.is_sent = False
             if pending.answer is None:
-                _tried(pending)
+                tried(pending)
 
     # --- load
 
@@ -133,7 +123,7 @@ class Round:
             loaded = self._store.load([request(stream) for stream in wanted.values()], command_keys=list(keys))
         except StoreUnavailable as error:
             for pending in self._batch:
-                _unavailable(pending, error)
+                unavailable(pending, error)
         except Exception as error:
             if len(loading) == 1:
                 loading[0].answer = loading[0].unknown or error
@@ -163,7 +153,7 @@ class Round:
             pending.must_load = False
             command_key = pending.execution.context.key
             if command_key and (record := loaded.commands.get(command_key)):
-                _replay(pending, record.fingerprint, record.outcome)
+                replay(pending, record.fingerprint, record.outcome)
 
     # --- decide
 
@@ -244,9 +234,9 @@ class Round:
                 self._append([one])
         except StoreUnavailable as error:
             for one in decided:
-                _unavailable(one.pending, error)
+                unavailable(one.pending, error)
         except Exception as error:
-            _failed(decided, error)
+            failed([one.pending for one in decided], error)
         else:
             self._answer(decided, results)
 
@@ -260,7 +250,7 @@ class Round:
                     self._appended(one, result)
                 case Duplicate():
                     self._verdicts[result.command.key] = (result.command.fingerprint, result.command.outcome)
-                    _replay(one.pending, result.command.fingerprint, result.command.outcome)
+                    replay(one.pending, result.command.fingerprint, result.command.outcome)
                 case Conflict():
                     metrics.CONFLICTS.inc()
                     self._conflicted(one, result)
@@ -312,7 +302,7 @@ class Round:
         if key and (verdict := self._verdicts.get(key)):
             fingerprint, outcome = verdict
             result = orjson.loads(orjson.dumps(outcome.result))
-            _replay(pending, fingerprint, replace(outcome, result=result, replayed=True))
+            replay(pending, fingerprint, replace(outcome, result=result, replayed=True))
 
 
 def _caught_up(stream: Stream, before: StoredState, conflict: Conflict) -> StoredState:
@@ -321,43 +311,3 @@ def _caught_up(stream: Stream, before: StoredState, conflict: Conflict) -> Store
     except Exception:
         # Whoever needs the stream loads it, and is told what is wrong with it.
         return before
-
-
-def _replay(pending: Pending, fingerprint: str, outcome: Outcome) -> None:
-    context = pending.execution.context
-    if context.key and fingerprint != context.fingerprint:
-        pending.answer = IdempotencyKeyReused(key=context.key.key)
-        return
-    metrics.DUPLICATES.inc()
-    pending.answer = outcome
-
-
-def _unavailable(pending: Pending, error: StoreUnavailable) -> None:
-    if isinstance(error, OutcomeUnknown):
-        pending.outcome_unknown(error)
-    elif pending.answer is None:
-        pending.answer = pending.unknown or _again(error)
-
-
-def _failed(decided: Sequence[_Decided], error: Exception) -> None:
-    """Tell who asked that something went wrong that nobody foresaw, and so nobody knows what was written."""
-    if len(decided) == 1:
-        decided[0].pending.answer = error
-        return
-    logger.error("an append of %d commits failed", len(decided), exc_info=error)
-    for one in decided:
-        one.pending.answer = _again(OutcomeUnknown(repr(error)))
-
-
-def _again(error: EventStoreError) -> EventStoreError:
-    """Return an error of each caller's own: it is raised in a thread of its own, and grows a traceback there."""
-    copy = type(error)(*error.args)
-    copy.__cause__ = error
-    return copy
-
-
-def _tried(pending: Pending) -> None:
-    pending.attempts += 1
-    if pending.attempts >= settings.EXECUTE_MAX_ATTEMPTS:
-        metrics.CONTENTION.inc()
-        pending.answer = pending.unknown or Contention(f"{pending.attempts} attempts met a conflict")
