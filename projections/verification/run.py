@@ -22,6 +22,9 @@ from projections.verification.whole_log import beyond_the_head, holes, wrong_tra
 SLICE_SECONDS = 2.0
 """How long a view lasts: while it does, no read model can be replaced, and nothing that it sees be vacuumed away."""
 
+AT_LEAST_LOOKED_FOR = 100
+"""How many commands beyond the log's end and wrong transfers are counted, however few are to be printed."""
+
 MAX_ATTEMPTS = 10
 
 Made = TypeVar("Made")
@@ -61,11 +64,15 @@ class Run:
         """Mend nothing if events are missing: rows that no event makes may be all that is left of them."""
         if not self.repair:
             return []
-        found = _missing_events(head=event_store().head_position(), limit=self.report.limit)
+        found = _missing_events(head=event_store().head_position(), limit=self._looked_for)
         if found:
             self.repair = False
             self.on_left("anything: events are missing from the log, and what was made of them is left as it is")
         return found
+
+    @property
+    def _looked_for(self) -> int:
+        return max(self.report.limit, AT_LEAST_LOOKED_FOR)
 
     def _slice(self, streams: StreamRange, books: Books, began: View | None) -> tuple[Slice, Books, View]:
         """Verify the next streams; the first slice's view, which began it, says up to which head books are kept."""
@@ -114,8 +121,8 @@ class Run:
         self.report.mended += findings.counts.total() - sum(one.counts.total() for one in left)
 
     def _verify_whole_log(self, books: Books, head: int) -> None:
-        found = [*books.differences(), *_missing_events(head=head, limit=self.report.limit)]
-        found += wrong_transfers(buckets=books.bad_buckets(), head=head, limit=self.report.limit)
+        found = [*books.differences(), *_missing_events(head=head, limit=self._looked_for)]
+        found += wrong_transfers(buckets=books.bad_buckets(), head=head, limit=self._looked_for)
         self.report.add(found)
         keep_differences(differences=found)
 

@@ -158,6 +158,7 @@ def test_the_last_event_of_the_log_was_removed(account_id):
     as_superuser("DELETE FROM events WHERE position = (SELECT max(position) FROM events)")
     verified = assert_found("head", "commands test-client of-the-last")
     assert "head: projection_checkpoints account_statement" in verified.out
+    assert "head 4" in verify("--limit", "0").out
     sql("DELETE FROM projection_checkpoints")
     as_superuser("DELETE FROM commands")
     assert_found("read_model", other)
