@@ -5,10 +5,11 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
 
 from bank.metrics_files import share_metrics
+from projections.garbage import spare_the_program
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
 
@@ -22,3 +23,9 @@ app.autodiscover_tasks()
 def log_as_the_bank_does(**_: Any) -> None:
     """Keep Celery from bringing handlers and formats of its own."""
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_init.connect
+def spare_what_is_loaded(**_: Any) -> None:
+    """Keep the worker's collections of garbage short."""
+    spare_the_program()

@@ -21,9 +21,12 @@ def main() -> None:
     """Measure and print a table; every figure comes from one run on one machine."""
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, fsync on\n")
     with throw_away_bank():
+        from projections.garbage import spare_the_program
         from projections.projectors import PROJECTORS
 
         fill_log(events=EVENTS, accounts=ACCOUNTS)
+        # As a worker does.
+        spare_the_program()
         print("| projection | events/s | of it in Python | waiting for PostgreSQL |")
         print("|---|---|---|---|")
         for projector in PROJECTORS:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from projections.engine import DATABASE_IS_AWAY
+from projections.garbage import spare_the_program
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
 from projections.rebuilding.comparison import Comparison
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         if settings.EVENT_STORE_KIND != "postgres":
             raise CommandError("replay needs PostgreSQL: an in-memory bank keeps nothing to replay", returncode=2)
         projectors = _chosen(options["projection"])
+        spare_the_program()
         try:
             if options["dry_run"]:
                 self._compare(projectors)

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from projections.garbage import spare_the_program
 from projections.lag import projection_lags
 from projections.runner import DATABASE_IS_AWAY, catch_up, on_one_line, rebuild_suspects_forever, run_forever
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         """Run."""
         if settings.EVENT_STORE_KIND != "postgres":
             raise CommandError("run_projections needs PostgreSQL: an in-memory bank projects by itself", returncode=2)
+        spare_the_program()
         if options["once"]:
             self._catch_up()
             return
