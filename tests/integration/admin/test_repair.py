@@ -49,7 +49,7 @@ def acts_on(stream_id: str) -> list[tuple[str, str, Any, Any]]:
     acts, position = [], 0
     while events := event_store().read_all(after_position=position, limit=1_000, stream_prefix="operations-"):
         position = events[-1].position
-        acts += [_act(event) for event in events if event.data["streamId"] == stream_id]
+        acts += [_act(event) for event in events if event.data.get("streamId") == stream_id]
     return acts
 
 
