@@ -47,6 +47,15 @@ def consistent_view(*, projectors: Sequence[Projector[Any]]) -> Iterator[View]:
         yield View(moment=moment, head=head, positions={one.name: positions.get(one.name, 0) for one in projectors})
 
 
+@contextmanager
+def enough_time() -> Iterator[None]:
+    """Let the block's statements take as long as those of a view, in a transaction that sees each its own moment."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(statement("take_time"))
+        yield
+
+
 def _lock(projectors: Sequence[Projector[Any]]) -> None:
     """Lock the read models against being replaced, and against nothing else."""
     tables = [sql.Identifier(projector.model._meta.db_table) for projector in projectors]

@@ -11,7 +11,7 @@ from psycopg.errors import SerializationFailure
 from eventstore.store import event_store
 from projections.projector import Projector
 from projections.verification.books import Books
-from projections.verification.consistent_view import View, consistent_view
+from projections.verification.consistent_view import View, consistent_view, enough_time
 from projections.verification.differences import Difference, Findings, Report
 from projections.verification.repair import CannotMend, mend
 from projections.verification.slices import Slice, Task, verify_streams
@@ -128,7 +128,10 @@ class Run:
 
 
 def _missing_events(*, head: int, limit: int) -> list[Difference]:
-    found, position = beyond_the_head(limit=limit), 0
+    with enough_time():
+        # It reads all commands.
+        found = beyond_the_head(limit=limit)
+    position = 0
     while position < head:
         page = holes(after_position=position, head=head)
         position = page.position

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import pytest
+from django.db import connection
 from psycopg import DataError
 
 from accounts.repository import account_stream_id
@@ -199,3 +200,20 @@ def test_a_balance_below_nothing_in_a_chain_that_is_sound():
     account_id = new_account_id()
     record(created(account_id), deposited(account_id, 5), withdrawn(account_id, 6))
     assert_found("fold", f"account-{account_id}: event 3", "6 makes 5 to -1")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--repair",), ("--stream", "{stream_id}", "--repair")])
+def test_what_reads_all_commands_has_the_time_for_it(stream_id, arguments):
+    """However long the table is, and however short the statements of others are to be."""
+    limits: list[str] = []
+
+    def watch(execute, statement, parameters, many, context):
+        if "c.last_position > head.position" in statement:
+            limits.extend(limit for [limit] in sql("SHOW statement_timeout"))
+        return execute(statement, parameters, many, context)
+
+    before = sql("SHOW statement_timeout")
+    with connection.execute_wrapper(watch):
+        assert_nothing_differs(verify(*(argument.format(stream_id=stream_id) for argument in arguments)))
+    assert set(limits) == {"10min"}
+    assert sql("SHOW statement_timeout") == before != [("10min",)]
