@@ -37,6 +37,6 @@ class CommandOutcomeView(ApiView):
 
 def _document(record: CommandRecord, request: HttpRequest) -> dict[str, Any]:
     """Return the verdict, its time, and as `result` or `problem` what the command would be answered if sent again."""
-    about = {"commandId": record.key.key, "recordedAt": record.recorded_at, "position": record.last_position}
     outcome = as_it_stands(outcome=record.outcome) if "transferId" in record.result else record.outcome
+    about = {"commandId": record.key.key, "recordedAt": record.recorded_at, "position": outcome.last_position}
     return {**about, **told(outcome=outcome, request=request)}

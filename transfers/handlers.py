@@ -80,10 +80,13 @@ def initiation(
 
 def brought_on(*, command: InitiateTransfer, outcome: Outcome, context: CommandContext) -> Outcome:
     """Do what can be done at once of a transfer that has begun, and return how it stands then."""
-    if outcome.refused or outcome.result["state"] != "PENDING":
+    if outcome.refused:
         return outcome
-    if outcome.replayed:
+    # Whatever has not ended may have gone on since, one that was STUCK as well.
+    if outcome.replayed and outcome.result["state"] != "COMPLETED":
         return as_it_stands(outcome=outcome)
+    if outcome.result["state"] != "PENDING":
+        return outcome
     try:
         settled = _settle(outcome.result["transferId"], context)
     except Exception:
@@ -122,10 +125,13 @@ def take_up_transfer(*, transfer_id: str) -> None:
 
 
 def as_it_stands(*, outcome: Outcome) -> Outcome:
-    """Return an earlier verdict on a transfer as it would be given now."""
+    """Return an accepted verdict on a transfer as it would be given now, with the position of the last event then."""
     stored = load_transfer(outcome.result["transferId"])
+    if stored.version == outcome.result["version"]:
+        return outcome
     result, refused = verdict(transfer=stored.state, version=stored.version)
-    return replace(outcome, result=result, refused=refused)
+    [last] = event_store().read_stream(stored.stream_id, after_version=stored.version - 1, limit=1)
+    return replace(outcome, result=result, refused=refused, last_position=last.position)
 
 
 def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcome:

@@ -5,16 +5,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.test import override_settings
 
 from eventstore.store import event_store
 from projections.runner import catch_up
-from tests.integration.transfers.settlements import transfer_in_suspense
+from tests.integration.transfers.settlements import APART, no_settlements, transfer_in_suspense
 from tests.journeys.account_api import deposit, events_of, open_account, problem
 from tests.journeys.principals import bearer, issue_token
 from tests.journeys.web_server import web_server
-from tests.keyed_account_commands import OPEN, opened_with
+from tests.keyed_account_commands import OPEN, keyed, opened_with
+from tests.transfer_books import transfer as ask
 from transfers.domain.commands import ReleaseSuspense
-from transfers.handlers import release_suspense
+from transfers.handlers import release_suspense, resume_transfer
 from transfers.repository import transfer_stream_id
 
 
@@ -161,6 +163,20 @@ def test_the_answer_of_a_command_can_be_asked_for(api):
     first = transfer(api, source, destination, commandId=key)
     told = api.get(f"/api/commands/{key}").json()
     assert (told["httpStatus"], told["result"]) == (201, first.json())
+
+
+def test_a_command_that_was_answered_too_early_is_told_as_it_stands_by_now(api):
+    key, source, destination = str(uuid4()), opened_with(600), opened_with(0)
+    with override_settings(**APART):
+        with no_settlements():
+            begun = ask(source, destination, 600, keyed(key, scope="open"))
+        early = api.get(f"/api/commands/{key}").json()
+        assert (early["httpStatus"], early["position"], early["result"]["version"]) == (202, begun.last_position, 2)
+        resume_transfer(transfer_id=begun.result["transferId"])
+    events = event_store().read_stream(transfer_stream_id(begun.result["transferId"]), limit=100)
+    told = api.get(f"/api/commands/{key}").json()
+    assert (told["httpStatus"], told["result"]["state"], told["result"]["version"]) == (201, "COMPLETED", len(events))
+    assert told["position"] == told["result"]["position"] == events[-1].position
 
 
 def test_a_transfer_id_is_one_transfer(api):

@@ -276,7 +276,7 @@ class TestStoppedOnItsWay:
 
     pytestmark = pytest.mark.usefixtures("apart")
 
-    def test_the_client_learns_that_it_goes_on(self, settlements):
+    def test_the_client_learns_that_it_goes_on(self, settlements, store):
         source, destination = opened_with(1000), opened_with(0)
         context = keyed()
         settlements.stop()
@@ -291,6 +291,30 @@ class TestStoppedOnItsWay:
         assert due_transfers(limit=100) == []
         replay = transfer(source, destination, 600, context)
         assert (replay.replayed, replay.result["state"]) == (True, "COMPLETED")
+        last = store.read_stream(transfer_stream_id(transfer_id), limit=100)[-1]
+        assert (replay.result["version"], replay.last_position) == (last.version, last.position)
+        assert last.position > outcome.last_position
+
+    def test_whoever_was_told_that_it_is_stuck_learns_what_became_of_it(self, settings, settlements, store):
+        settings.TRANSFER_MAX_ATTEMPTS = 1
+        source, destination, second = opened_with(1000), opened_with(0), keyed()
+        command = InitiateTransferFactory.build(
+            source_account_id=source, destination_account_id=destination, amount=600
+        )
+        settlements.stop()
+        initiate_transfer(command=command, context=keyed())
+        resume_due(slice_seconds=5)
+        told = [initiate_transfer(command=command, context=second) for _ in range(2)]
+        assert [(one.replayed, one.result["state"]) for one in told] == [(False, "STUCK"), (True, "STUCK")]
+        settlements.go_on()
+        retry = RetryTransfer(transfer_id=command.transfer_id, reason="looked at it")
+        assert not retry_transfer(command=retry, context=OPEN).refused
+        pending = initiate_transfer(command=command, context=second)
+        assert (pending.replayed, pending.result["state"]) == (True, "PENDING")
+        resume_due(slice_seconds=5)
+        ended = initiate_transfer(command=command, context=second)
+        assert (ended.replayed, ended.result["state"]) == (True, "COMPLETED")
+        assert ended.last_position == store.read_stream(transfer_stream_id(command.transfer_id), limit=100)[-1].position
 
     def test_its_replay_may_be_a_refusal_by_now(self, settlements):
         source, destination = opened_with(1000), frozen_with(0)
