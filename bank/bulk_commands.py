@@ -66,11 +66,15 @@ def _answer_to_all(outcome: Outcome) -> HttpResponse:
 
 
 def _result(execution: Execution, answer: Outcome | Exception, request: HttpRequest) -> dict[str, Any]:
-    if isinstance(answer, Exception):
-        problem = problem_of(answer)
+    try:
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(execution.command, InitiateTransfer):
+            answer = brought_on(command=execution.command, outcome=answer, context=execution.context)
+        return {**told(outcome=answer, request=request), "replayed": answer.replayed}
+    except Exception as error:
+        # Of this command alone: whatever it is, the others have answers that must not be lost.
+        problem = problem_of(error)
         if problem.code == "internal_error":
-            logger.error("a command of a bulk failed", exc_info=answer)
+            logger.exception("a command of a bulk failed")
         return {**refused(problem=problem, request=request), "replayed": False}
-    if isinstance(execution.command, InitiateTransfer):
-        answer = brought_on(command=execution.command, outcome=answer, context=execution.context)
-    return {**told(outcome=answer, request=request), "replayed": answer.replayed}

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest
-from rest_framework.exceptions import ErrorDetail
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from accounts import handlers as accounts
 from accounts.command_context import (
@@ -62,7 +62,7 @@ def admission(*, whole: CommandContext, commands: int) -> Execution:
     name = hashlib.sha256(f"{whole.key.scope} {whole.key.key}".encode()).hexdigest()
     decision = Decision(result={"status": "accepted", "commands": commands})
     return Execution(
-        streams=[Stream(stream_id=f"bulk-{name}", kind=_ADMISSIONS)],
+        streams=[Stream(stream_id=f"bulk-{name}", kind=_ADMISSIONS, presumed_new=True)],
         command=None,
         decide=lambda states, command, now, new_id: decision,
         context=whole,
@@ -107,18 +107,23 @@ def _own_context(request: HttpRequest, item: BulkItem, index: int, whole: Comman
     key = item.fields.get("command_id") or (f"{whole.key.key}#{index}" if whole.key else None)
     if key is None and settings.REQUIRE_IDEMPOTENCY_KEY:
         raise IdempotencyKeyRequired
+    if whole.key and item.fields.get("command_id", "").startswith(f"{whole.key.key}#"):
+        detail = ErrorDetail("Such keys belong to the commands that have none of their own.", code="reserved")
+        raise ValidationError({"commands": {str(index): {"commandId": [detail]}}})
     on_behalf_of = item.fields.get("actor", whole.metadata.get("onBehalfOf"))
     return CommandContext(
         key=client_key(request=request, key=key) if key else None,
-        fingerprint=_fingerprint_alone(item) if key else "",
+        fingerprint=_fingerprint_alone(item, on_behalf_of) if key else "",
         expected_versions=_expectation(item).expected_versions,
         metadata=event_metadata(request=request, key=key, on_behalf_of=on_behalf_of),
     )
 
 
-def _fingerprint_alone(item: BulkItem) -> str:
+def _fingerprint_alone(item: BulkItem, on_behalf_of: str | None) -> str:
     path = item.kind.path(item.fields)
     fields = {name: value for name, value in item.fields.items() if name not in item.kind.in_path}
+    if on_behalf_of is not None:
+        fields["actor"] = on_behalf_of
     return fingerprint_at(path=path, fields=fields, expected_version=item.fields.get("expected_version"))
 
 

@@ -179,10 +179,8 @@ def _(error: eventstore.CommandRefused) -> Problem:
 
 @problem_of.register
 def _(error: eventstore.VersionConflict) -> Problem:
-    return Problem(
-        code=error.code,
-        fields={"expectedVersion": error.expected_version, "actualVersion": error.actual_version},
-    )
+    fields = {"expectedVersion": error.expected_version, "actualVersion": error.actual_version}
+    return Problem(code=error.code, fields=fields if error.index is None else {**fields, "index": error.index})
 
 
 @problem_of.register(IdempotencyKeyRequired)

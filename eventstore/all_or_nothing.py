@@ -32,7 +32,7 @@ class _Together:
         events: dict[str, tuple[DraftEvent, ...]] = {}
         results: list[JsonObject] = []
         for index, part in enumerate(parts):
-            decision = _decided(part, current, now, new_id)
+            decision = _decided(part, index, current, now, new_id)
             if decision.refused:
                 return _refused(decision, index)
             for stream_id, drafts in decision.events.items():
@@ -48,12 +48,14 @@ class _Together:
         return replace(before, version=before.version + len(drafts), state=state)
 
 
-def _decided(part: Execution, states: States, now: datetime, new_id: NewId) -> Decision:
+def _decided(part: Execution, index: int, states: States, now: datetime, new_id: NewId) -> Decision:
     if refusal := part.permit(states):
         return refusal
     for stream_id, expected_version in part.context.expected_versions.items():
         if (actual_version := states[stream_id].version) != expected_version:
-            raise VersionConflict(stream_id=stream_id, expected_version=expected_version, actual_version=actual_version)
+            raise VersionConflict(
+                stream_id=stream_id, expected_version=expected_version, actual_version=actual_version, index=index
+            )
     return part.decide(states, part.command, now, new_id)
 
 

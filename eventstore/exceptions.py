@@ -32,12 +32,13 @@ class Contention(EventStoreError):
 
 
 class VersionConflict(EventStoreError):
-    """A stream is not at the version its client asked for."""
+    """A stream is not at the version its client asked for; `index` says in which of several commands that are one."""
 
     code = "version_conflict"
 
-    def __init__(self, *, stream_id: str, expected_version: int, actual_version: int) -> None:
+    def __init__(self, *, stream_id: str, expected_version: int, actual_version: int, index: int | None = None) -> None:
         super().__init__(stream_id, expected_version, actual_version)
+        self.index = index
         self.stream_id = stream_id
         self.expected_version = expected_version
         self.actual_version = actual_version

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from eventstore.exceptions import Overloaded
+from eventstore.exceptions import Contention, Overloaded, StoreUnavailable
 from eventstore.folding import States, Stream, StreamKind, fold_loaded, request
 from eventstore.pending import Decide, Execution, NewId, Permit
 from eventstore.records import CommandContext, Outcome, StoredState
@@ -25,6 +25,9 @@ __all__ = [
     "execute_many",
     "load_state",
 ]
+
+NOT_CARRIED_OUT = (Contention, Overloaded, StoreUnavailable)
+"""What is raised of a command that may be sent again: there is no verdict on it, or nobody knows it."""
 
 
 def execute(
@@ -67,7 +70,9 @@ def carry_out(*, execution: Execution, store: EventStore | None = None) -> Outco
 def execute_many(*, executions: Sequence[Execution], store: EventStore | None = None) -> list[Outcome | Exception]:
     """Execute commands, each on its own, in this order where they meet; return what `execute` returns or raises.
 
-    They share round trips with one another, and with what others execute at the same time.
+    They share round trips with one another, and with what others execute at the same time. Once a command could not be
+    carried out, those that come well after it are not begun, and are answered Overloaded: decided without it they might
+    be refused, and such a refusal is kept.
     """
     store = store or event_store()
     store.check_may_append()
@@ -75,13 +80,19 @@ def execute_many(*, executions: Sequence[Execution], store: EventStore | None = 
     remaining = iter(executions)
     # No more at once than one round takes, so that others are served in between.
     while some := list(islice(remaining, settings.EXECUTE_BATCH_COMMANDS)):
-        try:
-            carried_out = store.group.carry_out(store=store, executions=some)
-        except Overloaded as error:
-            answers += [Overloaded(*error.args) for _ in some]
-        else:
-            answers += [pending.answer or AssertionError("carried out without an answer") for pending in carried_out]
+        answered = _carried_out(store, some)
+        answers += answered
+        if any(isinstance(answer, NOT_CARRIED_OUT) for answer in answered):
+            return [*answers, *(Overloaded("a command before it was not carried out") for _ in remaining)]
     return answers
+
+
+def _carried_out(store: EventStore, executions: Sequence[Execution]) -> list[Outcome | Exception]:
+    try:
+        carried_out = store.group.carry_out(store=store, executions=executions)
+    except Overloaded as error:
+        return [Overloaded(*error.args) for _ in executions]
+    return [pending.answer or AssertionError("carried out without an answer") for pending in carried_out]
 
 
 def load_state(*, stream: Stream, store: EventStore | None = None) -> StoredState:

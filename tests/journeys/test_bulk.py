@@ -115,7 +115,7 @@ def test_a_version_is_expected_at_the_turn_of_its_command(api):
     commands = [put(account_id, 5, expectedVersion=1), put(account_id, 5, expectedVersion=2)]
     results(send(api, *commands, atomic=True), status=201)
     conflict = problem(send(api, *commands, atomic=True), status=409, code="version_conflict")
-    assert (conflict["expectedVersion"], conflict["actualVersion"]) == (1, 3)
+    assert (conflict["expectedVersion"], conflict["actualVersion"], conflict["index"]) == (1, 3, 0)
     told = results(send(api, put(account_id, 5, expectedVersion=3), put(account_id, 5, expectedVersion=3)))
     assert [one["httpStatus"] for one in told] == [201, 409]
     assert (told[1]["problem"]["code"], told[1]["problem"]["actualVersion"]) == ("version_conflict", 4)
@@ -166,9 +166,15 @@ def test_a_commands_own_key_is_the_same_in_a_request_of_its_own(api):
     )
     assert again["replayed"] and again["result"] == told["result"]
     assert (other["httpStatus"], other["problem"]["code"]) == (422, "idempotency_key_reused")
+    for_somebody = put(account_id, 1, commandId=str(uuid4()))
+    results(send(api, for_somebody, actor="somebody"))
+    repeated = deposit(api, account_id, amount=1, actor="somebody", commandId=for_somebody["commandId"])
+    assert repeated.headers["Idempotent-Replayed"] == "true"
+    [other] = results(send(api, for_somebody, actor="somebody else"))
+    assert other["problem"]["code"] == "idempotency_key_reused"
     twice = put(account_id, 9, commandId=str(uuid4()))
     assert [one["replayed"] for one in results(send(api, twice, twice))] == [False, True]
-    assert balance(account_id) == 14
+    assert balance(account_id) == 15
 
 
 def test_the_same_bulk_many_times_at_once_is_done_once(api):
@@ -212,6 +218,8 @@ def test_content_that_is_not_valid_is_refused_whole(api):
     keyed = {**good, "commandId": "k"}
     assert errors(send(api, good, keyed, atomic=True)) == {"/commands/1/commandId": "not_in_atomic"}
     assert errors(send(api, good, headers={"If-Match": '"1"'})) == {"If-Match": "not_applicable"}
+    own = put(account_id, 5, commandId="whole#0")
+    assert errors(send(api, good, own, commandId="whole")) == {"/commands/1/commandId": "reserved"}
     assert len(errors(send(api, *[put(account_id, 0)] * 100))) == 20
     assert len(events_of(account_id)) == 1
 

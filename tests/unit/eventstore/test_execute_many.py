@@ -1,6 +1,7 @@
 """Several commands of one caller."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -82,3 +83,24 @@ class TestExecuteMany:
             ),
         )
         assert [type(answer) for answer in answers] == [Overloaded, Overloaded]
+
+    def test_what_follows_one_that_was_turned_away_is_not_begun(self, crowd, settings):
+        """Or a withdrawal would be refused for good, as the deposit before it has not been made yet."""
+        settings.EXECUTE_QUEUE_COMMANDS = settings.EXECUTE_BATCH_COMMANDS = 1
+        purse = new_purse()
+        keys = [str(uuid4()) for _ in range(3)]
+        executions = [
+            putting(purse, coins=10, key=keys[0]),
+            taking(purse, coins=5, key=keys[1]),
+            taking(purse, coins=5, key=keys[2]),
+        ]
+        answers: list[Any] = []
+
+        def send_too_many() -> None:
+            answers.extend(execute_many(executions=executions, store=crowd.store))
+
+        crowd.together(putting(new_purse()), meanwhile=send_too_many)
+        assert [type(answer) for answer in answers] == [Overloaded] * 3
+        again = execute_many(executions=executions, store=crowd.store)
+        assert [(answer.refused, answer.replayed) for answer in again] == [(False, False)] * 3
+        assert crowd.store.coins(purse) == [10, -5, -5]
