@@ -58,6 +58,24 @@ def test_two_that_forget_at_once_share_the_work():
     assert (is_kept(first), is_kept(second)) == (True, False)
 
 
+def test_none_is_forgotten_while_an_append_may_be_looking_at_it():
+    refusal = recorded(refused=True)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 50")
+    try:
+        with connection.copy().cursor() as appending:
+            appending.execute("BEGIN")
+            appending.execute("SELECT pg_advisory_xact_lock(4711001)")
+            with pytest.raises(StoreUnavailable):
+                event_store().forget_refusals(recorded_before=soon, limit=100_000)
+            appending.execute("ROLLBACK")
+            appending.connection.close()
+    finally:
+        connection.close()
+    assert is_kept(refusal)
+
+
 @contextmanager
 def locked(key: CommandKey):
     """Hold a verdict's row as another process would that is about to forget it."""
