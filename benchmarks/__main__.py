@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.rows import Row, keep, now, report
 from benchmarks.throw_away_bank import throw_away_bank
 
-SECTIONS = ("log", "library", "http", "overload", "size", "archive", "verify")
+SECTIONS = ("log", "library", "view", "http", "overload", "size", "archive", "verify")
 
 
 def main() -> None:
@@ -36,20 +36,35 @@ def main() -> None:
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:
-    from benchmarks import archive_rows, http_rows, library_rows, log_rows, overload_rows, size_rows, verify_rows
-    from benchmarks.served_bank import Server, open_accounts
+    from benchmarks import (
+        archive_rows,
+        http_rows,
+        lag_rows,
+        library_rows,
+        log_rows,
+        overload_rows,
+        size_rows,
+        verify_rows,
+        view_cost,
+    )
+    from benchmarks.served_bank import Server, issued_token, open_accounts
+    from projections.runner import catch_up
 
     if "log" in options.sections:
         yield from log_rows.rows(seconds=options.seconds / 2, rounds=options.rounds)
-    if {"library", "http", "overload"} & set(options.sections):
+    if {"library", "view", "http", "overload"} & set(options.sections):
         open_accounts()
     if "library" in options.sections:
         yield from library_rows.rows(seconds=options.seconds, rounds=options.rounds)
+    if "view" in options.sections:
+        catch_up()
+        yield from view_cost.rows(token=issued_token(), rounds=options.rounds)
     server = Server(kind=options.server, processes=options.processes, threads=options.threads)
     if {"http", "overload"} & set(options.sections):
         with http_rows.scene(server=server, seconds=options.seconds, rounds=options.rounds) as scene:
             if "http" in options.sections:
                 yield from http_rows.rows(scene=scene)
+                yield from lag_rows.rows(scene=scene)
             if "overload" in options.sections:
                 yield from overload_rows.rows(scene=scene)
     if "size" in options.sections:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from benchmarks.http_load import Load, offer
 from benchmarks.rows import Row
-from benchmarks.served_bank import ACCOUNTS, Server, issued_token, projecting, served
+from benchmarks.served_bank import ACCOUNTS, Server, issued_token, projecting, served, wait_for_projections
 
 SECTION = "Over HTTP"
 DEPOSITS_IN_A_BULK = 200
@@ -33,6 +33,7 @@ class Scene:
     def of_bank(self, kind: str, connections: int) -> Load:
         """Offer one load to the bank, and check that exactly what it answered for is in the log."""
         prefix = f"{uuid4()}-{next(_runs)}"
+        wait_for_projections()
         load = offer(
             url=self.bank,
             kind=kind,
@@ -47,6 +48,7 @@ class Scene:
 
     def of_reference(self, kind: str, connections: int) -> Load:
         """Offer the same load to the reference."""
+        wait_for_projections()
         return offer(
             url=self.reference,
             kind=kind,

@@ -21,6 +21,7 @@ LONG_HISTORIES = 20
 LONG_HISTORY_LINES = 120
 AMPLE_FUNDS = 10**9
 PATIENCE_SECONDS = 30.0
+PROJECTING_SECONDS = 120.0
 
 # Everything that a production bank does with a request is on; the limit is so high that it refuses nobody.
 ENVIRONMENT = {"API_AUTH": "token", "THROTTLE_REQUESTS_PER_MINUTE": str(10**9), "LOG_LEVEL": "INFO"}
@@ -93,6 +94,17 @@ def open_accounts(
         long = [f"bench-{number}" for number in range(1, long_histories + 1)]
         list(threads.map(partial(_deposited, times=lines, amount=1), long))
         list(threads.map(_closed_connection, range(8)))
+
+
+def wait_for_projections() -> None:
+    """Wait until the read models know all of the log, so that no load has to share the machine with those before it."""
+    from projections.freshness import freshness_of
+
+    deadline = time.monotonic() + PROJECTING_SECONDS
+    while any(freshness_of(projection=projection).age_ms for projection in ("account_summary", "account_statement")):
+        if time.monotonic() > deadline:
+            raise AssertionError("the projections do not come to the end of the log")
+        time.sleep(0.05)
 
 
 def issued_token(*, role: str = "operations") -> str:

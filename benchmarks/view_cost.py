@@ -23,7 +23,7 @@ from benchmarks.rows import Row
 SECTION = "Processor time in process"
 REQUESTS = 3_000
 WARM_UP = 300
-ACCOUNTS = 50
+ACCOUNTS = 20
 LINES = 120
 PROFILED_LINES = 45
 KINDS = ("deposits", "whole deposits", "balances", "accounts", "histories")
