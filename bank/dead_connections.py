@@ -1,12 +1,18 @@
 """Threads keep their database connection between requests; one that the server ended meanwhile is dropped unused."""
 
 import select
+import time
+from threading import local
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
+
+ASK_AGAIN_SECONDS = 0.1
+
+_of_thread = local()
 
 
 def check_connections_once() -> None:
@@ -27,19 +33,22 @@ def drop_dead_connections(**_: Any) -> None:
     """Close this thread's connections that failed or have something to read: a server says nothing unasked but goodbye.
 
     Asking the kernel costs no round trip. Without it, the first request of every thread after a restart of the
-    database would fail on a connection that ended long before.
+    database would fail on a connection that ended long before. A thread that asked a moment ago does not ask again: no
+    database restarts as fast as that, and to ask is to let other threads go first.
     """
+    now = time.monotonic()
+    asks = now - getattr(_of_thread, "asked_at", 0.0) >= ASK_AGAIN_SECONDS
+    if asks:
+        _of_thread.asked_at = now
     for connection in connections.all(initialized_only=True):
         session = connection.connection
-        if connection.vendor == "postgresql" and session is not None and _ended(session):
+        if connection.vendor == "postgresql" and session is not None and (session.closed or (asks and _spoke(session))):
             connection.close()
         else:
             connection.close_if_unusable_or_obsolete()
 
 
-def _ended(session: Any) -> bool:
-    if session.closed:
-        return True
+def _spoke(session: Any) -> bool:
     readable = select.poll()
     readable.register(session.fileno(), select.POLLIN)
     return bool(readable.poll(0))

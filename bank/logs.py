@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,6 +83,39 @@ def line_formatter(*, line_format: str) -> logging.Formatter:
             renderer,
         ],
     )
+
+
+class LineHandler(logging.Handler):
+    """Writes to standard error, each line by one call of the operating system: so it stays whole without a lock.
+
+    A lock would be held while the system writes and other threads go on, and they would all come to wait for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stream = sys.stderr
+        try:
+            self._file: int | None = self._stream.fileno()
+        except OSError:
+            # Something else stands in its place.
+            self._file = None
+
+    def createLock(self) -> None:
+        """Have none."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line that `record` is."""
+        try:
+            line = self.format(record) + "\n"
+            if self._file is None:
+                self._stream.write(line)
+                return
+            unwritten = line.encode(errors="backslashreplace")
+            while unwritten:
+                unwritten = unwritten[os.write(self._file, unwritten) :]
+        except Exception:
+            self.handleError(record)
 
 
 class _LineFormatter(structlog.stdlib.ProcessorFormatter):
