@@ -1,7 +1,7 @@
 """The event store in pure Python: for tests, and for a look around with no database at all."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice, pairwise
@@ -58,6 +58,10 @@ class MemoryEventStore:
             # Reached only if no commit broke the contract: from here on there is nothing to take back.
             undo.pop_all()
             return results
+
+    def right_of_way(self) -> AbstractContextManager[None]:
+        """All who write to this log are of this process, and wait for each other as it is."""
+        return nullcontext()
 
     def load(
         self,

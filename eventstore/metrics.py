@@ -10,6 +10,7 @@ DUPLICATES = Counter("eventstore_duplicates", "Commands answered with the stored
 REFUSALS = Counter("eventstore_refusals", "Commands refused by a business rule, by its code.", ("code",))
 CONTENTION = Counter("eventstore_contention", "Commands given up after too many conflicts.")
 UNAVAILABLE = Counter("eventstore_unavailable", "Calls that the store could not answer.")
+RIGHT_OF_WAY = Counter("eventstore_right_of_way", "Times that others had to let an overtaken process write first.")
 OVERLOADED = Counter("eventstore_overloaded", "Commands turned away because too many waited.")
 BATCH_COMMANDS = Histogram(
     "eventstore_batch_commands", "Commands decided together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -1,6 +1,7 @@
 """The event store in PostgreSQL: each call is one round trip with one prepared statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -24,6 +25,9 @@ from eventstore.store import MAX_POSITION
 UNAVAILABLE_STATES = ("08", "25006", "53", "55P03", "57")
 # 22 data exception, 23 constraint violation, 54 limit exceeded, BK the bank's own: what `append` was given was wrong.
 INVALID_STATES = ("22", "23", "54", "BK")
+
+MOST_IDLE_WITH_RIGHT_OF_WAY = "2s"
+"""A process that stands still must not keep all others from appending."""
 
 
 @cache
@@ -52,6 +56,18 @@ class PostgresEventStore:
         self.check_may_append()
         rows = self._run("append_events", append_parameters(commits), writes=True)
         return [append_result(commit=commit, row=row) for commit, row in zip(commits, rows, strict=True)]
+
+    @contextmanager
+    def right_of_way(self) -> Iterator[None]:
+        self._run("take_right_of_way", {"at_most_idle": MOST_IDLE_WITH_RIGHT_OF_WAY})
+        try:
+            yield
+        finally:
+            try:
+                self._run("give_right_of_way", {})
+            except Exception:
+                # It ends with its session, whatever is wrong with that.
+                connections[self._using].close()
 
     def load(
         self,

@@ -1,6 +1,7 @@
 """The interface of the event store, and the factory that EVENT_STORE_KIND selects."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -38,6 +39,13 @@ class EventStore(Protocol):
         """Write `commits` as if one after another, in one transaction of its own; one result for each, in order.
 
         Raises InvalidAppend (contract broken, nothing written), StoreUnavailable (nothing written) or OutcomeUnknown.
+        """
+        ...
+
+    def right_of_way(self) -> AbstractContextManager[None]:
+        """Let nobody append to the log while the block runs, but this thread; to be held as shortly as can be.
+
+        Raises StoreUnavailable.
         """
         ...
 

@@ -12,9 +12,13 @@ DROP FUNCTION append_events;
 -- `status` is appended (positions, NULL without events), conflict (detail: versions, unseen) or duplicate (detail: the
 -- stored command).
 --
--- The lock comes first, alone in its statement. Under READ COMMITTED each later statement sees all that was committed
+-- The log's lock comes first, alone in its statement. Under READ COMMITTED each later statement sees all that was committed
 -- before the lock was had, so heads are never stale; and as positions are given and committed under it, position order
 -- is commit order: a reader that has seen position N will never find a new event at or below N.
+--
+-- Before it, each call shares the right of way. Whoever was overtaken again and again takes that for itself alone: then
+-- no append begins that it did not see, and those that had begun are done. In this order, for who waits for the right of
+-- way must not hold the log.
 --
 -- A version alone does not tell what a commit builds on: where another writer's event took the place of an earlier
 -- commit of this call, or where the log was restored and has grown again, the version is as expected and what it holds
@@ -35,6 +39,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     log_lock     CONSTANT bigint := 4711001;
+    right_of_way CONSTANT bigint := 4711010;
     head         bigint;
     written_at   timestamptz;
     is_good      boolean;
@@ -57,6 +62,7 @@ DECLARE
     first_positions  bigint[];
     last_positions   bigint[];
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(right_of_way);
     PERFORM pg_advisory_xact_lock(log_lock);
 
     IF current_setting('transaction_isolation') <> 'read committed' THEN
