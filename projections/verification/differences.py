@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 MAX_SHOWN_LENGTH = 300
@@ -99,11 +99,20 @@ class Findings:
         return all(check in MENDABLE for check, _ in self.counts)
 
 
+class Parked(NamedTuple):
+    """A stream that a projection has put aside at a version; while it is being made anew its rows are not compared."""
+
+    projection: str
+    stream_id: str
+    version: int
+    is_being_rebuilt: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What a verification came to: all differences counted by check, the first `limit` of them kept.
 
-    `parked` are streams that a projection has put aside, which are no differences: (projection, stream, version).
+    Parked streams are no differences: the first `limit` of them are kept, and those that were not compared counted.
     """
 
     limit: int
@@ -112,8 +121,9 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     mended: int = 0
-    parked: list[tuple[str, str, int]] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
     parked_streams: int = 0
+    not_compared: int = 0
 
     @property
     def total(self) -> int:
@@ -138,10 +148,11 @@ class Report:
         for found in findings.differences:
             self._keep(found)
 
-    def add_parked(self, parked: Iterable[tuple[str, str, int]]) -> None:
+    def add_parked(self, parked: Iterable[Parked]) -> None:
         """Count parked streams, and keep those within the limit."""
         for one in parked:
             self.parked_streams += 1
+            self.not_compared += one.is_being_rebuilt
             if len(self.parked) < self.limit:
                 self.parked.append(one)
 

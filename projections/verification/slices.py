@@ -10,11 +10,12 @@ from typing import Any
 
 from eventstore.postgres_rows import recorded_event
 from eventstore.records import RecordedEvent
+from projections.engine import DATABASE_IS_AWAY
 from projections.projector import Projector, Row, selects
 from projections.verification import sorted_rows
 from projections.verification.books import Books
 from projections.verification.consistent_view import View
-from projections.verification.differences import Findings
+from projections.verification.differences import Findings, Parked
 from projections.verification.sorted_rows import SortedRows, StreamRange, read_model_rows, statement_rows
 from projections.verification.stream_fold import Anchor, KeptOfStream, StoredSnapshot, StreamFold
 from projections.verification.stream_rows import StreamRows
@@ -24,8 +25,7 @@ from projections.verification.stream_rows import StreamRows
 class Slice:
     """What was seen: `last_stream_id` is the last stream, None if there was none; `is_last` whether none is left.
 
-    `sound` has how far the streams without a fault can be vouched for, `findings` the streams with one; `parked` are
-    (projection, stream, version).
+    `sound` has how far the streams without a fault can be vouched for, `findings` the streams with one.
     """
 
     events: int = 0
@@ -34,7 +34,7 @@ class Slice:
     is_last: bool = False
     sound: dict[str, Anchor] = field(default_factory=dict)
     findings: list[Findings] = field(default_factory=list)
-    parked: list[tuple[str, str, int]] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +117,8 @@ def _verify_stream(task: Task, tables: _Tables, stream_id: str, made: Slice) -> 
         head=task.head,
         stamp_position=_vouched_for(task, stream_id),
     )
-    parked: dict[str, int] = dict(tables.parked.of(stream_id))
-    made.parked += [(projection, stream_id, version) for projection, version in parked.items()]
+    parked = {row[0]: Parked(row[0], stream_id, *row[1:]) for row in tables.parked.of(stream_id)}
+    made.parked += parked.values()
     compared = list(_comparisons(task, tables, findings, parked))
     events = tables.events.of(stream_id)
     while page := list(islice(events, sorted_rows.PAGE_ROWS)):
@@ -145,14 +145,15 @@ def _vouched_for(task: Task, stream_id: str) -> int:
     return min((task.view.positions[projector.name] for projector in readers), default=task.view.head)
 
 
-def _comparisons(task: Task, tables: _Tables, findings: Findings, parked: Mapping[str, int]) -> Iterator[StreamRows]:
+def _comparisons(task: Task, tables: _Tables, findings: Findings, parked: Mapping[str, Parked]) -> Iterator[StreamRows]:
     """Yield the read models whose rows of a stream are compared; those that are not are passed over."""
     stream_id = findings.stream_id
     for projector, rows in tables.read_models:
         if not selects(projector=projector, stream_id=stream_id):
             continue
-        if projector.name in parked:
-            # Rows that wait for later events, or for being made anew, are not what the fold makes.
+        one = parked.get(projector.name)
+        if one and one.is_being_rebuilt:
+            # Its rows are those of before: nobody knows of which events.
             rows.skip(stream_id)
             continue
         yield StreamRows(
@@ -160,7 +161,20 @@ def _comparisons(task: Task, tables: _Tables, findings: Findings, parked: Mappin
             findings=findings,
             rows=rows.of(stream_id),
             until_position=task.view.positions[projector.name],
+            until_version=_last_version(projector, one) if one else None,
         )
+
+
+def _last_version(projector: Projector[Any], parked: Parked) -> int:
+    """Return which event a parked stream's rows must know last: a retry that is under way may have come further."""
+    try:
+        rows = projector.load(stream_ids=[parked.stream_id]).get(parked.stream_id)
+    except DATABASE_IS_AWAY:
+        raise
+    except Exception:
+        # Damaged rows may hold anything. They differ, whichever event they are compared with.
+        rows = None
+    return max(parked.version - 1, rows.version if rows else 0)
 
 
 def _event(row: Row) -> RecordedEvent:

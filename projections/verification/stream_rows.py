@@ -18,12 +18,19 @@ class StreamRows:
     """
 
     def __init__(
-        self, *, projector: Projector[Any], findings: Findings, rows: Iterator[Row], until_position: int
+        self,
+        *,
+        projector: Projector[Any],
+        findings: Findings,
+        rows: Iterator[Row],
+        until_position: int,
+        until_version: int | None = None,
     ) -> None:
         self._projector = projector
         self._findings = findings
         self._rows = rows
         self._until_position = until_position
+        self._until_version = until_version
         self._state: Any = projector.initial(stream_id=findings.stream_id)
         self._key = projector.columns.index(projector.model._meta.pk.attname)
         self._expected: dict[Any, Row] = {}
@@ -32,8 +39,10 @@ class StreamRows:
         self._is_broken = False
 
     def take(self, event: RecordedEvent) -> None:
-        """Project the next event, if it is not after the checkpoint."""
+        """Project the next event, if it is not after the checkpoint, nor after what a parked stream has come to."""
         if self._is_broken or event.position > self._until_position:
+            return
+        if self._until_version is not None and event.version > self._until_version:
             return
         if event.version != self._state.version + 1:
             # What a gap makes of the rows nobody can say; the gap itself is told by the fold.

@@ -72,8 +72,9 @@ class Command(BaseCommand):
             self.stdout.write(str(found))
         if report.total > len(report.differences):
             self.stdout.write(f"… and {report.total - len(report.differences):,} more")
-        for projection, stream_id, version in report.parked:
-            self.stdout.write(f"parked: {stream_id}: {projection} waits at version {version}")
+        for one in report.parked:
+            how = "is being made anew, not compared" if one.is_being_rebuilt else f"waits at version {one.version}"
+            self.stdout.write(f"parked: {one.stream_id}: {one.projection} {how}")
         self.stdout.write(_summary(report))
 
 
@@ -82,7 +83,8 @@ def _summary(report: Report) -> str:
     by_check = ", ".join(f"{check} {count:,}" for check, count in sorted(report.counts.items()))
     found = f"{_counted(report.total, 'difference')} ({by_check})" if report.total else "no difference"
     mended = f", {report.mended:,} of them mended" if report.mended else ""
-    parked = f"; {_counted(report.parked_streams, 'parked stream')} not compared" if report.parked_streams else ""
+    parked = f"; {_counted(report.parked_streams, 'parked stream')}" if report.parked_streams else ""
+    parked += f", {report.not_compared:,} of them not compared" if report.not_compared else ""
     return f"{verified}: {found}{mended}{parked}"
 
 
