@@ -96,11 +96,12 @@ class CommitGroup:
         caller.is_appointed = True
 
     def _lead(self, store: "EventStore", caller: Caller) -> None:
-        """Do rounds until the leader has its own answers, then let the next in the queue lead."""
+        """Do rounds until they have nothing more to do for the leader, then let the next in the queue lead."""
         batch: Sequence[Pending] = ()
         self._leading_threads.add(caller.thread)
         try:
-            while caller.is_appointed and not caller.has_its_answers():
+            # What it lacks while it is in another's round is for that round to say.
+            while caller.is_appointed and not caller.has_its_answers() and not caller.is_in_round:
                 _wake_answered(batch, caller)
                 batch = self._do_round(store, caller)
         finally:
@@ -124,16 +125,25 @@ class CommitGroup:
         return batch
 
     def _take(self) -> list[Pending]:
+        """Take those that are next, but none that would overtake what its caller sent before it."""
+        batch: list[Pending] = []
+        held_back: list[Pending] = []
         with self._lock:
             self._round_began = time.monotonic()
-            size = min(len(self._queue), settings.EXECUTE_BATCH_COMMANDS)
-            batch = [self._queue.popleft() for _ in range(size)]
+            while self._queue and len(batch) < settings.EXECUTE_BATCH_COMMANDS:
+                pending = self._queue.popleft()
+                (held_back if pending.caller.is_in_round else batch).append(pending)
+            self._queue.extendleft(reversed(held_back))
+            for pending in batch:
+                pending.caller.is_in_round = True
             metrics.QUEUE_COMMANDS.observe(len(self._queue))
             return batch
 
     def _put_back(self, batch: Sequence[Pending]) -> None:
         """Let those that are left without an answer be the first in the next round."""
         with self._lock:
+            for pending in batch:
+                pending.caller.is_in_round = False
             self._queue.extendleft(pending for pending in reversed(batch) if pending.answer is None)
 
     def _hand_over(self, caller: Caller) -> None:
@@ -142,8 +152,9 @@ class CommitGroup:
             # Unless others gave it up meanwhile and lead already.
             if self._leader is caller:
                 self._leader = None
-            if self._leader is None and self._queue:
-                heir = self._queue[0].caller
+            # Whoever is in a round that was given up waits for its end; whoever leads that hands over once more.
+            heirs = (pending.caller for pending in self._queue if not pending.caller.is_in_round)
+            if self._leader is None and (heir := next(heirs, None)):
                 self._appoint(heir)
                 heir.wake()
 
@@ -151,7 +162,9 @@ class CommitGroup:
         """Take over from a leader whose round has stalled, or whose thread is no more."""
         with self._lock:
             is_stalled = time.monotonic() - self._round_began >= STALLED_SECONDS
-            if is_stalled and not caller.is_appointed and any(pending in self._queue for pending in caller.pending):
+            # Not in a round and without its answers: its commands are in the queue.
+            is_in_queue = not caller.is_in_round and not caller.has_its_answers()
+            if is_stalled and is_in_queue and not caller.is_appointed:
                 if self._leader:
                     self._leader.is_appointed = False
                 self._appoint(caller)

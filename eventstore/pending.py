@@ -32,12 +32,16 @@ class Execution:
 
 
 class Caller:
-    """A thread that waits for the answers to its commands; it is woken to take them, or to lead."""
+    """A thread that waits for the answers to its commands; it is woken to take them, or to lead.
+
+    `is_in_round` says that a round under way has some of its commands: those that it sent later wait for that.
+    """
 
     def __init__(self, executions: Sequence[Execution]) -> None:
         self.thread = get_ident()
         self.pending = [Pending(execution=execution, caller=self) for execution in executions]
         self.is_appointed = False
+        self.is_in_round = False
         self._wake: SimpleQueue[None] = SimpleQueue()
 
     def has_its_answers(self) -> bool:

@@ -1,7 +1,9 @@
 """Whoever leads may die, stall or be away, and nobody waits for ever."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,7 @@ from eventstore.exceptions import (
     Overloaded,
     StoreUnavailable,
 )
+from eventstore.execution import Execution, execute_many
 from eventstore.pending import Caller
 from tests.polling import wait_until
 from tests.unit.eventstore.purses import (
@@ -22,12 +25,22 @@ from tests.unit.eventstore.purses import (
     new_purse,
     putting,
     raising,
+    taking,
 )
 
 
 @pytest.fixture
 def crowd() -> Crowd:
     return Crowd()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the seconds that have passed: no round stalls and nobody gives up before a test sets them."""
+    now = [0.0]
+    monkeypatch.setattr(commit_group, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(commit_group, "STALLED_SECONDS", 0.02)
+    return now
 
 
 class TestLeadersThatDie:
@@ -161,10 +174,7 @@ class TestBounds:
             assert isinstance(late.exception(30), Overloaded)
         assert crowd.store.coins(purse) == []
 
-    def test_who_waits_too_long_for_an_append_does_not_know_its_outcome(self, crowd, monkeypatch):
-        clock = [0.0]
-        monkeypatch.setattr(commit_group, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-        monkeypatch.setattr(commit_group, "STALLED_SECONDS", 0.02)
+    def test_who_waits_too_long_for_an_append_does_not_know_its_outcome(self, crowd, clock):
         purse = new_purse()
 
         def hold_the_round() -> None:
@@ -224,3 +234,76 @@ class TestBounds:
                     os._exit(0 if carry_out(putting(new_purse()), crowd.store).result == {"version": 1} else 1)
                 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
             held.result(30)
+
+
+class TestHalfOfACaller:
+    """Some of a caller's commands are in a round that stalls, and the rest is in the queue."""
+
+    @contextmanager
+    def stalled_with_all_but_the_last(self, crowd: Crowd, *executions: Execution) -> Iterator[Future[Any]]:
+        """Hold the round of another that has all but the last of a caller's `executions`, for as long as the block."""
+        store = crowd.store
+
+        def hold_the_round() -> None:
+            held.append(store.holding_the_next())
+            held[0].__enter__()
+
+        held: list[Any] = []
+        with ThreadPoolExecutor(3) as threads:
+            with store.holding_the_next():
+                first = threads.submit(carry_out, putting(new_purse()), store)
+                assert store.is_held.wait(30)
+                leader = threads.submit(carry_out, putting(new_purse()), store)
+                wait_until(lambda: store.group.commands_waiting() == 1)
+                caller = threads.submit(execute_many, executions=executions, store=store)
+                wait_until(lambda: store.group.commands_waiting() == 1 + len(executions))
+                store.after = [hold_the_round]
+            first.result(30)
+            assert store.is_held.wait(30)
+            try:
+                yield caller
+            finally:
+                held[0].__exit__(None, None, None)
+            leader.result(30)
+
+    def test_waits_with_its_deadline_while_the_round_does_not_end(self, crowd, clock, monkeypatch, settings):
+        settings.EXECUTE_BATCH_COMMANDS = 4
+        looks = count_waits(monkeypatch)
+        purse = new_purse()
+        with self.stalled_with_all_but_the_last(crowd, *[putting(purse) for _ in range(4)]) as caller:
+            clock[0] = 1.0
+            looks_before = looks()
+            # Each time it finds that there is nothing it could do, and waits again.
+            wait_until(lambda: looks() > looks_before + 2, deadline_seconds=5)
+            clock[0] = 11.0
+            answers = caller.result(30)
+        assert [type(answer) for answer in answers] == [OutcomeUnknown] * 3 + [Overloaded]
+        assert crowd.store.coins(purse) == [1, 1, 1]
+
+    def test_is_not_overtaken_by_its_rest(self, crowd, clock, settings):
+        settings.EXECUTE_BATCH_COMMANDS = 4
+        purse, other = new_purse(), new_purse()
+        carry_out(putting(purse), crowd.store)
+        executions = [*[putting(purse, key=key) for key in "abc"], taking(purse, coins=4, key="d")]
+        with self.stalled_with_all_but_the_last(crowd, *executions) as caller:
+            clock[0] = 1.0
+            # Somebody else takes over, and does all that may be done.
+            assert carry_out(putting(other), crowd.store).result == {"version": 1}
+            assert carry_out(putting(other), crowd.store).result == {"version": 2}
+            assert crowd.store.group.commands_waiting() == 1
+        answers = caller.result(30)
+        assert [answer.refused for answer in answers] == [False] * 4
+        assert crowd.store.coins(purse) == [1, 1, 1, 1, -4]
+
+
+def count_waits(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Return what tells how often any caller began to wait."""
+    waits: list[Caller] = []
+    wait = Caller.wait
+
+    def noted_wait(caller: Caller, **timeout: float) -> None:
+        waits.append(caller)
+        wait(caller, **timeout)
+
+    monkeypatch.setattr(Caller, "wait", noted_wait)
+    return lambda: len(waits)
