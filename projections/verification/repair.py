@@ -19,14 +19,15 @@ class CannotMend(Exception):
     """A stream is left as it is, and why."""
 
 
-def mend(*, findings: Findings, projectors: Sequence[Projector[Any]]) -> None:
+def mend(*, findings: Findings, projectors: Sequence[Projector[Any]]) -> dict[str, str]:
     """Make anew from its events what differs of a stream: rows of read models, snapshots, the list of those in flight.
 
-    Raises CannotMend. From a log that is damaged itself nothing is made: the rows of before may be all that tells what
-    it was.
+    Return the projections that could not make all of their rows and parked the stream, each with its error. Raises
+    CannotMend. From a log that is damaged itself nothing is made: the rows of before may be all that tells what it was.
     """
     if not findings.log_is_sound:
         raise CannotMend("its log is damaged, and what is derived from it is left as it is")
+    parked: dict[str, str] = {}
     places = {check: {place for one, place in findings.counts if one == check} for check, _ in findings.counts}
     try:
         if SNAPSHOT in places:
@@ -35,13 +36,16 @@ def mend(*, findings: Findings, projectors: Sequence[Projector[Any]]) -> None:
             _list_anew(findings.stream_id)
         for projector in projectors:
             if projector.name in places.get(READ_MODEL, ()):
-                rebuild_stream(projector=projector, stream_id=findings.stream_id)
+                standing = rebuild_stream(projector=projector, stream_id=findings.stream_id)
+                if standing.error is not None:
+                    parked[projector.name] = standing.error
     except ProgrammingError as error:
         raise CannotMend(f"this role may not: {_first_line(error)}") from error
     except (OperationalError, StoreUnavailable) as error:
         raise CannotMend(f"not now: {_first_line(error)}") from error
     except Exception as error:
         raise CannotMend(f"{type(error).__name__}: {_first_line(error)}") from error
+    return parked
 
 
 def _drop_snapshots(stream_id: str) -> None:

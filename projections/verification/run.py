@@ -1,6 +1,7 @@
 """A verification from beginning to end: of the whole bank, or of one stream."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from eventstore.store import event_store
 from projections.projector import Projector
 from projections.verification.books import Books
 from projections.verification.consistent_view import View, consistent_view, enough_time
-from projections.verification.differences import Difference, Findings, Report
+from projections.verification.differences import READ_MODEL, Difference, Findings, Parked, Report
 from projections.verification.repair import CannotMend, mend
 from projections.verification.slices import Slice, Task, verify_streams
 from projections.verification.sorted_rows import StreamRange
@@ -109,16 +110,28 @@ class Run:
         for findings in made.findings:
             self.report.add_findings(findings)
             if self.repair:
-                self._mend(findings)
+                self._mend(findings, set(made.parked))
 
-    def _mend(self, findings: Findings) -> None:
+    def _mend(self, findings: Findings, parked_before: set[Parked]) -> None:
+        errors: dict[str, str] = {}
         try:
-            mend(findings=findings, projectors=self.projectors)
+            errors = mend(findings=findings, projectors=self.projectors)
         except CannotMend as why:
             self.on_left(f"{findings.stream_id}: {why}")
-        # What counts is what a second look finds.
-        left = self._one(findings.stream_id).findings
-        self.report.mended += findings.counts.total() - sum(one.counts.total() for one in left)
+        # What counts is what a second look finds, and of a stream that is parked since it cannot find all.
+        again = self._one(findings.stream_id)
+        parked_since = [one for one in again.parked if one not in parked_before]
+        self.report.add_parked(parked_since)
+        left: Counter[tuple[str, str]] = Counter()
+        for one in parked_since:
+            if not (count := findings.counts[READ_MODEL, one.projection]):
+                continue
+            left[READ_MODEL, one.projection] = count
+            error = errors.get(one.projection, "see the parked streams")
+            self.on_left(f"{findings.stream_id}: {one.projection} could not be made anew, and is parked: {error}")
+        for found in again.findings:
+            left |= found.counts
+        self.report.mended += findings.counts.total() - left.total()
 
     def _verify_whole_log(self, books: Books, head: int) -> None:
         found = [*books.differences(), *_missing_events(head=head, limit=self._looked_for)]

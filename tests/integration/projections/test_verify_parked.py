@@ -79,3 +79,37 @@ def test_rows_of_a_stream_that_is_being_made_anew_are_not_compared_and_it_says_s
     assert verified.out.endswith("; 1 parked stream, 1 of them not compared\n")
     AccountSummary.objects.filter(account_id=account_id).update(balance=0)
     assert verify().exit_code == 1
+
+
+def test_what_a_repair_could_only_park_is_not_mended(request):
+    account_id = account_of_six_events()
+    damaged = AccountStatement.objects.filter(account_id=account_id)
+    damaged.filter(stream_version=6).update(amount=51)
+    AccountSummary.objects.filter(account_id=account_id).update(balance=0)
+    defect = request.getfixturevalue("defect")
+    verified = verify("--repair")
+    assert verified.exit_code == 1
+    not_mended = f"not mended: account-{account_id}: account_statement could not be made anew, and is parked: "
+    assert f"{not_mended}LookupError: a defect" in verified.err
+    assert f"parked: account-{account_id}: account_statement waits at version {WAITS_AT}\n" in verified.out
+    # The balance of the other read model is.
+    found = len(verified.differences)
+    assert f"{found} differences (read_model {found}), 1 of them mended; 1 parked stream\n" in verified.out
+    assert f"{found - 1} difference" in verified.err
+    assert AccountSummary.objects.get(account_id=account_id).balance == 150
+    assert damaged.count() == WAITS_AT - 1
+
+    defect.undo()
+    retry_stream(projector=AccountStatementProjector(), stream_id=f"account-{account_id}")
+    assert damaged.count() == 6
+    assert_nothing_differs(verify())
+
+
+def test_a_repair_of_a_stream_that_waited_before_mends_what_it_had_come_to(defect):
+    account_id = account_of_six_events()
+    AccountStatement.objects.filter(account_id=account_id, stream_version=2).update(amount=11)
+    verified = verify("--repair")
+    assert (verified.exit_code, verified.err) == (0, "")
+    assert "1 difference (read_model 1), 1 of them mended; 1 parked stream\n" in verified.out
+    assert ProjectionFailure.objects.get().version == WAITS_AT
+    assert_nothing_differs(verify())
