@@ -1,4 +1,8 @@
-"""The pure decisions on transfers, as `execute` asks for them: states in, events and verdict out."""
+"""The pure decisions on transfers, as `execute` asks for them: states in, events and verdict out.
+
+`now` is when their events occur, never before what the streams hold already: after a clock that was fast, or events
+that were imported, it may be far ahead. So what is due is told by `clock`, the true time, as `due_transfers` tells it.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -57,7 +61,9 @@ def verdict(*, transfer: Transfer, version: int) -> tuple[JsonObject, bool]:
     return result, False
 
 
-def decide_initiation(states: States, command: InitiateTransfer, now: datetime, new_id: NewId) -> Decision:
+def decide_initiation(
+    states: States, command: InitiateTransfer, now: datetime, new_id: NewId, *, clock: datetime
+) -> Decision:
     """Begin a transfer and go as far as the accounts in `states` allow.
 
     Without a source there is no transfer, not even a FAILED one: the refusal has no events.
@@ -72,7 +78,7 @@ def decide_initiation(states: States, command: InitiateTransfer, now: datetime, 
         return _decided(stored, Step(), new_id)
     if states[account_stream_id(command.source_account_id)].state.status is AccountStatus.NEW:
         return refused(AccountNotFound(accountId=command.source_account_id))
-    resume_at = now + timedelta(seconds=settings.TRANSFER_RESUME_SECONDS)
+    resume_at = clock + timedelta(seconds=settings.TRANSFER_RESUME_SECONDS)
     step = next_step(transfer=transfer.apply(*asked), accounts=_accounts(states), resume_at=_iso(resume_at))
     return _decided(stored, Step(transfer=(*asked, *step.transfer), accounts=step.accounts), new_id)
 
@@ -85,7 +91,9 @@ def decide_settlement(states: States, command: SettleTransfer, now: datetime, ne
     return _decided(stored, next_step(transfer=stored.state, accounts=_accounts(states), resume_at=_iso(now)), new_id)
 
 
-def decide_resumption(states: States, command: ResumeTransfer, now: datetime, new_id: NewId) -> Decision:
+def decide_resumption(
+    states: States, command: ResumeTransfer, now: datetime, new_id: NewId, *, clock: datetime
+) -> Decision:
     """Take up a transfer that has stopped, or give it up; the result tells whether it was taken up.
 
     An attempt is recorded before it is made, so that one that kills its process has been used up too; and whoever else
@@ -93,7 +101,7 @@ def decide_resumption(states: States, command: ResumeTransfer, now: datetime, ne
     """
     stored = states[transfer_stream_id(command.transfer_id)]
     transfer: Transfer = stored.state
-    if not transfer.is_due(now):
+    if not transfer.is_due(clock):
         return Decision(result={"resumed": False})
     if transfer.attempts >= settings.TRANSFER_MAX_ATTEMPTS:
         return _given_up(stored, command.transfer_id, "the last attempt did not come to an end", new_id)
@@ -103,7 +111,7 @@ def decide_resumption(states: States, command: ResumeTransfer, now: datetime, ne
     resumed = TransferResumed(
         transfer_id=command.transfer_id,
         attempt=transfer.attempts + 1,
-        resume_at=_iso(now + delay * (1 + command.jitter)),
+        resume_at=_iso(clock + delay * (1 + command.jitter)),
     )
     return Decision(events={stored.stream_id: _drafts([resumed], new_id)}, result={"resumed": True})
 
@@ -117,11 +125,11 @@ def decide_to_give_up(states: States, command: GiveUpTransfer, now: datetime, ne
     return _given_up(stored, command.transfer_id, command.error, new_id)
 
 
-def decide_retry(states: States, command: RetryTransfer, now: datetime, new_id: NewId) -> Decision:
+def decide_retry(states: States, command: RetryTransfer, now: datetime, new_id: NewId, *, clock: datetime) -> Decision:
     """Make a stuck transfer due again; by its progress alone."""
     stored = states[transfer_stream_id(command.transfer_id)]
     try:
-        retried = stored.state.retry(command, now=now)
+        retried = stored.state.retry(command, now=clock)
     except TransferError as refusal:
         return refused(refusal)
     result = {"status": "accepted", "transferId": command.transfer_id, "state": TransferState.PENDING.value}

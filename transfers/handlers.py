@@ -3,6 +3,7 @@
 import logging
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from django.conf import settings
@@ -72,7 +73,7 @@ def initiation(
     return Execution(
         streams=streams,
         command=command,
-        decide=decide_initiation,
+        decide=partial(decide_initiation, clock=datetime.now(UTC)),
         context=context,
         permit=partial(_permit, command, reach),
     )
@@ -112,9 +113,8 @@ def take_up_transfer(*, transfer_id: str) -> None:
     """
     context = _context_of_saga(transfer_id)
     taking_up = ResumeTransfer(transfer_id=transfer_id, jitter=random.random())  # noqa: S311
-    outcome = execute(
-        streams=[progress_stream(transfer_id)], command=taking_up, decide=decide_resumption, context=context
-    )
+    decide = partial(decide_resumption, clock=datetime.now(UTC))
+    outcome = execute(streams=[progress_stream(transfer_id)], command=taking_up, decide=decide, context=context)
     if not outcome.result["resumed"]:
         return
     try:
@@ -137,7 +137,8 @@ def as_it_stands(*, outcome: Outcome) -> Outcome:
 def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcome:
     """Have a stuck transfer resumed again: it is due at once."""
     streams = [progress_stream(command.transfer_id)]
-    return execute(streams=streams, command=command, decide=decide_retry, context=context)
+    decide = partial(decide_retry, clock=datetime.now(UTC))
+    return execute(streams=streams, command=command, decide=decide, context=context)
 
 
 def release_suspense(*, command: ReleaseSuspense, context: CommandContext) -> Outcome:

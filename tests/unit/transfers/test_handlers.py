@@ -1,6 +1,6 @@
 """What the handlers make of transfers, on a log in memory, with steps together and apart."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from accounts.domain.money import MAX_AMOUNT
 from accounts.handlers import close_account, create_account, freeze_account
 from accounts.repository import account_stream_id, load_account
 from eventstore.exceptions import StoreUnavailable
-from eventstore.records import Commit, StoredState
+from eventstore.records import CommandContext, Commit, StoredState
 from eventstore.store import EventStore
 from tests.factories import (
     NOON,
@@ -38,6 +38,9 @@ from transfers.repository import load_transfer, transfer_stream_id
 from transfers.tasks import resume_due, resume_forever
 
 pytestmark = pytest.mark.usefixtures("store")
+
+AHEAD = datetime.now(UTC) + timedelta(hours=5)
+"""When what was imported, or came of a clock that was fast, has occurred."""
 
 
 @pytest.fixture(params=["together", "apart"])
@@ -414,6 +417,34 @@ class TestStoppedOnItsWay:
         assert resume_transfer(transfer_id=transfer_id).state == "PENDING"
         assert store.head_position() == head
 
+    def test_an_account_that_is_ahead_of_the_clock_puts_nothing_off(self, settings, settlements, store):
+        settings.TRANSFER_MAX_ATTEMPTS = 1
+        source, destination = opened_with(1000), opened_with(0)
+        deposit(source, 1, CommandContext(occurred_at=AHEAD))
+        settlements.stop()
+        transfer_id = transfer_id_of(transfer(source, destination, 600))
+        assert due_transfers(limit=100) == [transfer_id]
+        resume_due(slice_seconds=5)
+        assert stuck_transfers() == [transfer_id]
+        settlements.go_on()
+        retry = RetryTransfer(transfer_id=transfer_id, reason="looked at it")
+        assert not retry_transfer(command=retry, context=OPEN).refused
+        assert due_transfers(limit=100) == [transfer_id]
+        assert resume_transfer(transfer_id=transfer_id).state == "COMPLETED"
+        # What it did is told in the order of the account's own history all the same.
+        events = store.read_stream(transfer_stream_id(transfer_id), limit=100)
+        assert {event.occurred_at for event in events} == {AHEAD}
+
+    def test_nor_does_it_make_anything_due_too_early(self, settings, settlements):
+        settings.TRANSFER_RESUME_SECONDS = 3600
+        source = opened_with(1000)
+        deposit(source, 1, CommandContext(occurred_at=AHEAD))
+        settlements.stop()
+        transfer_id = transfer_id_of(transfer(source, opened_with(0), 600))
+        settlements.go_on()
+        assert due_transfers(limit=100) == []
+        assert resume_transfer(transfer_id=transfer_id).state == "PENDING"
+
     @pytest.mark.parametrize(
         ("attempt", "jitter", "seconds"), [(1, 0.0, 5), (2, 0.0, 10), (3, 1.0, 40), (20, 0.5, 5400), (2000, 0, 3600)]
     )
@@ -430,7 +461,7 @@ class TestStoppedOnItsWay:
             stream_id=stream_id, version=2, hash=bytes(32), occurred_at=NOON, snapshot_version=0, state=pending
         )
         command = ResumeTransfer(transfer_id="trf-1", jitter=jitter)
-        [resumed] = decide_resumption({stream_id: stored}, command, NOON, uuid4).events[stream_id]
+        [resumed] = decide_resumption({stream_id: stored}, command, AHEAD, uuid4, clock=NOON).events[stream_id]
         assert resumed.data["attempt"] == attempt
         assert datetime.fromisoformat(resumed.data["resumeAt"]) - NOON == timedelta(seconds=seconds)
 
