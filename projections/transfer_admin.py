@@ -1,5 +1,7 @@
 """Transfers in the back office: a list, the timeline of each one's events, and what operations can do about it."""
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -15,7 +17,7 @@ from accounts.domain.own_accounts import is_reserved
 from accounts.permissions import Permission
 from accounts.serializers import IDENTIFIER
 from eventstore.read_only_admin import pretty_json
-from eventstore.records import CommandContext, JsonObject, Outcome
+from eventstore.records import CommandContext, JsonObject, Outcome, RecordedEvent
 from eventstore.store import event_store
 from projections.acting_admin import Act, ActingAdmin, NotDone, ReasonForm
 from projections.models import IN_SUSPENSE, TransferStatus
@@ -153,8 +155,9 @@ class TransferStatusAdmin(ActingAdmin):
 
     @admin.display(description="timeline")
     def timeline(self, transfer: TransferStatus) -> str:
-        """Return the transfer's events, straight from the log."""
-        events = event_store().read_stream(transfer_stream_id(transfer.transfer_id), limit=MAX_TIMELINE_EVENTS)
+        """Return the transfer's last events, straight from the log."""
+        events = _last_events(transfer.transfer_id)
+        left_out = events[0].version - 1 if events else 0
         rows = (
             (
                 event.occurred_at.isoformat(" ", "milliseconds"),
@@ -165,9 +168,20 @@ class TransferStatusAdmin(ActingAdmin):
             for event in events
         )
         return format_html(
-            "<table><tr><th>When</th><th>What</th><th>Who</th><th>In these words</th></tr>{}</table>",
+            "{}<table><tr><th>When</th><th>What</th><th>Who</th><th>In these words</th></tr>{}</table>",
+            format_html("<p>Earlier events that are left out: {}.</p>", left_out) if left_out else "",
             format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
         )
+
+
+def _last_events(transfer_id: str) -> Sequence[RecordedEvent]:
+    # From the log alone: the row may be behind it, and a history that makes no sense is to be looked at all the same.
+    last: deque[RecordedEvent] = deque(maxlen=MAX_TIMELINE_EVENTS)
+    while page := event_store().read_stream(
+        transfer_stream_id(transfer_id), after_version=last[-1].version if last else 0, limit=MAX_TIMELINE_EVENTS
+    ):
+        last += page
+    return last
 
 
 def _account_link(account_id: str | None) -> str:

@@ -99,7 +99,16 @@ def test_the_timeline_is_the_log(settings):
     for event_type in ("TransferInitiated", "TransferDebited", "TransferStuck"):
         assert f"<td>{event_type}</td>" in shown
     assert "USD 6.00" in shown
+    assert "left out" not in shown
     assert "retry" not in shown.lower()
+
+
+def test_of_a_long_timeline_the_last_events_are_shown(monkeypatch):
+    monkeypatch.setattr("projections.transfer_admin.MAX_TIMELINE_EVENTS", 2)
+    shown = browser_of("auditor").get(page(stuck_transfer())).content.decode()
+    assert "<td>TransferInitiated</td>" not in shown
+    assert "Earlier events that are left out: 1." in shown
+    assert shown.index("<td>TransferDebited</td>") < shown.index("<td>TransferStuck</td>")
 
 
 def test_operations_retry_a_stuck_transfer_with_a_reason(settings):
