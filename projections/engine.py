@@ -29,6 +29,10 @@ class StreamGap(Exception):
     """An event came that is not the next one of its stream: those between are missing."""
 
 
+class CheckpointAheadOfLog(Exception):
+    """A projection has seen more than there is: the log was cut short, or its checkpoint is damaged. Rebuild it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Where a projection stands after a batch, and how many events of the log the batch held."""
@@ -57,7 +61,8 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
 
     Events and checkpoint are committed together, and the checkpoint's row is locked before the log is read: so a
     runner that dies leaves nothing half done, and a second one can neither repeat the batch nor overtake it.
-    Raises StoreUnavailable and the database's errors; a stream that cannot be projected is parked instead.
+    Raises CheckpointAheadOfLog, StoreUnavailable and the database's errors; a stream that cannot be projected is parked
+    instead.
     """
     with transaction.atomic(durable=True):
         checkpoint = lock_checkpoint(projector=projector, skip_locked=True)
@@ -66,7 +71,10 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
         store = store or event_store()
         begin = checkpoint.position
         # Whatever is not beyond the head is committed, so no event can come in there later: see append_events.
-        end = min(store.head_position(), begin + settings.PROJECTION_BATCH_EVENTS)
+        head = store.head_position()
+        if begin > head:
+            raise CheckpointAheadOfLog(f"{projector.name} is at position {begin}, and the log ends at {head}")
+        end = min(head, begin + settings.PROJECTION_BATCH_EVENTS)
         if end > begin:
             events = store.read_all(
                 after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix

@@ -12,7 +12,7 @@ from eventstore.store import EventStore, event_store
 from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.projectors import PROJECTORS
 
-Status: TypeAlias = Literal["ok", "parked", "lagging", "stopped"]
+Status: TypeAlias = Literal["ok", "parked", "lagging", "stopped", "ahead"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,9 @@ class ProjectionLag:
 
         Without new events there is no lag, however long the worker has been dead: only its heartbeat tells.
         """
+        if self.lag_events < 0:
+            # New events up to there would be passed over: the log was cut short, or the checkpoint is damaged.
+            return "ahead"
         if self.heartbeat_age_seconds is None or self.heartbeat_age_seconds > settings.READY_MAX_AGE_SECONDS:
             return "stopped"
         if self.lag_events > settings.READY_MAX_LAG_EVENTS or self.lag_seconds > settings.READY_MAX_AGE_SECONDS:

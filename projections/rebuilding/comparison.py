@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
@@ -83,6 +84,8 @@ def compare(*, projector: Projector[Any], rebuild: ProjectionRebuild) -> Compari
 
     The live projection waits only for the former: what is compared are both tables as they were at that moment.
     """
+    while live_position(projector=projector) > rebuild.position + settings.PROJECTION_BATCH_EVENTS:
+        catch_up(projector=projector, rebuild=rebuild, until=live_position(projector=projector))
     with _live_projection_held(projector) as (position, release):
         while rebuild.position < position:
             catch_up(projector=projector, rebuild=rebuild, until=position)

@@ -19,6 +19,10 @@ class RebuildStopped(RebuildError):
     """Somebody asked it to stop."""
 
 
+class PartProcessDied(RebuildError):
+    """A process that filled a part of the shadow could not be started, or was killed; what is done is kept."""
+
+
 class ShadowOutdated(RebuildError):
     """The live read model was changed by a migration since its shadow was made: this time, nothing is kept."""
 

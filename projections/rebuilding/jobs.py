@@ -127,7 +127,8 @@ class _Note:
 def _note_done(job: ProjectionJob, projection: str) -> None:
     """Note, with the swap, that it is done: a worker that goes on does not do it again."""
     stored = ProjectionJob.objects.select_for_update().get(pk=job.pk)
-    stored.projections_done.append(projection)
+    if projection not in stored.projections_done:
+        stored.projections_done.append(projection)
     stored.updated_at = timezone.now()
     stored.save(update_fields=["projections_done", "updated_at"])
 

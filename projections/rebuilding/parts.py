@@ -15,7 +15,7 @@ from django.db.models import Sum
 from projections.projector import Projector
 from projections.rebuild_models import ProjectionRebuild, RebuildPart
 from projections.rebuilding.copying import Copying
-from projections.rebuilding.exceptions import RebuildStopped
+from projections.rebuilding.exceptions import PartProcessDied
 from projections.rebuilding.part_process import begin, fill
 from projections.rebuilding.shadows import run
 
@@ -58,7 +58,7 @@ def events_done(*, rebuild: ProjectionRebuild) -> int:
 def fill_parts(*, projector: Projector[Any], rebuild: ProjectionRebuild, goes_on: Callable[[], bool]) -> None:
     """Fill all parts that are not full; what `goes_on` raises, now and then, ends that after the batches at hand.
 
-    Raises RebuildStopped if one of the processes is killed, and the database's errors.
+    Raises PartProcessDied if one of the processes is killed, and the database's errors.
     """
     parts = list(rebuild.parts.filter(is_done=False).order_by("number"))
     processes = min(settings.REBUILD_PROCESSES, len(parts))
@@ -92,8 +92,8 @@ def _fill_by_processes(
                 for one in done:
                     one.result()
         except BrokenProcessPool as error:
-            raise RebuildStopped(
-                f"a process that rebuilt {projector.name} was killed; the next rebuild goes on from there"
+            raise PartProcessDied(
+                f"a process that rebuilt {projector.name} died; the next rebuild goes on from there"
             ) from error
         finally:
             stop.set()

@@ -85,15 +85,15 @@ def _swap_at_once(projector: Projector[Any], rebuild: ProjectionRebuild, keep: b
             cursor.execute(statement("hold_verifications"))
         run("hold_read_model", projection=projector.name)
         enter_shadow(projector=projector)
-        checkpoint = lock_checkpoint(projector=projector, skip_locked=False)
+        lock_checkpoint(projector=projector, skip_locked=False)
         if not _project_the_last(projector, rebuild):
             return False
         parked = list(ProjectionFailure.objects.filter(projection=projector.name))
         leave_shadow()
         _replace_parked(projector, parked)
-        now = timezone.now()
+        # The head, or a batch short of it: a checkpoint beyond that was damage. The heartbeat is that of workers alone.
         ProjectionCheckpoint.objects.filter(projection=projector.name).update(
-            position=max(rebuild.position, checkpoint.position if checkpoint else 0), updated_at=now, heartbeat_at=now
+            position=rebuild.position, updated_at=timezone.now()
         )
         ProjectionRebuild.objects.filter(projection=projector.name).delete()
         also()

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, transaction
 from eventstore.postgres import PostgresEventStore
 from eventstore.records import RecordedEvent
 from eventstore.store import event_store
-from projections.engine import Progress, advance
+from projections.engine import CheckpointAheadOfLog, Progress, advance
 from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.streams import rebuild_stream
 from tests.factories import StreamAppendFactory
@@ -60,6 +60,19 @@ def test_batches_follow_each_other_up_to_the_head(projector, settings):
     assert advance(projector=projector) == Progress(position=before + 3, events=0)
     assert projector.totals(stream) == [(3, 6)]
     assert checkpoint(projector) == before + 3
+
+
+def test_a_checkpoint_ahead_of_the_log_is_said_and_nothing_is_passed_over(projector):
+    """It would be silent about every event up to there."""
+    project(projector)
+    ahead = event_store().head_position() + 5
+    ProjectionCheckpoint.objects.filter(projection=projector.name).update(position=ahead)
+    with pytest.raises(CheckpointAheadOfLog):
+        advance(projector=projector)
+    numbers(1)
+    with pytest.raises(CheckpointAheadOfLog):
+        advance(projector=projector)
+    assert checkpoint(projector) == ahead
 
 
 def test_a_projection_that_never_ran_begins_at_the_first_event(totals_table, settings):

@@ -19,7 +19,7 @@ from eventstore.store import event_store
 from projections.models import ProjectionJob, ProjectionRebuild, RebuildPart
 from projections.projectors import PROJECTORS
 from projections.rebuilding import jobs
-from projections.rebuilding.exceptions import SwapBlocked
+from projections.rebuilding.exceptions import PartProcessDied, SwapBlocked
 from projections.rebuilding.jobs import request_rebuild, work_on_jobs
 from projections.rebuilding.parts import events_done
 from projections.runner import catch_up
@@ -126,6 +126,20 @@ def test_a_job_that_fails_says_with_what(monkeypatch):
         work()
     job.refresh_from_db()
     assert (job.state, job.error) == ("FAILED", "RuntimeError: no \N{REPLACEMENT CHARACTER} such luck")
+
+
+def test_a_job_whose_processes_die_fails_and_says_so(monkeypatch):
+    """Else beat would have it tried again for ever, and no other job after it."""
+
+    def died(**_: object) -> None:
+        raise PartProcessDied("a process that rebuilt account_summary died")
+
+    job = ask()
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "rebuild_projection", died)
+        work()
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("FAILED", "PartProcessDied: a process that rebuilt account_summary died")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from eventstore.store import event_store
 from projections.models import AccountStatement, AccountSummary, ProjectionRebuild, RebuildPart
 from projections.projectors import PROJECTORS
 from projections.rebuilding import rebuild as rebuilding
-from projections.rebuilding.exceptions import RebuildStopped, RebuildUnderWay, ShadowOutdated
+from projections.rebuilding.exceptions import PartProcessDied, RebuildStopped, RebuildUnderWay, ShadowOutdated
 from projections.rebuilding.parts import events_done
 from projections.rebuilding.rebuild import Phase, RebuildProgress, rebuild_projection
 from projections.runner import catch_up
@@ -202,7 +202,7 @@ def test_a_process_that_is_killed_stops_the_rebuild_and_the_next_goes_on(totals,
                 break
         return False
 
-    with pytest.raises(RebuildStopped, match="was killed"):
+    with pytest.raises(PartProcessDied, match="died"):
         rebuild_projection(projector=totals, should_stop=kill_one)
     rebuild_projection(projector=totals)
     assert totals.totals(*streams) == [(30, sum(range(30)))] * 4
