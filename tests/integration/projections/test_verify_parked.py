@@ -1,11 +1,14 @@
 """Verifications of streams that a projection has put aside."""
 
 import pytest
+from django.db import OperationalError
 
 from projections.models import AccountStatement, AccountSummary, ProjectionFailure
 from projections.projectors.account_statement import AccountStatementProjector
+from projections.projectors.account_summary import AccountSummaryProjector
 from projections.runner import catch_up
-from projections.streams import retry_stream
+from projections.streams import rebuild_stream, retry_stream
+from projections.verification import repair, run
 from tests.integration.projections.account_log import created, deposited, new_account_id, record
 from tests.integration.projections.own_database import assert_nothing_differs, verify
 from tests.integration.projections.own_database import empty_bank as empty_bank
@@ -113,3 +116,27 @@ def test_a_repair_of_a_stream_that_waited_before_mends_what_it_had_come_to(defec
     assert "1 difference (read_model 1), 1 of them mended; 1 parked stream\n" in verified.out
     assert ProjectionFailure.objects.get().version == WAITS_AT
     assert_nothing_differs(verify())
+
+
+def test_what_was_parked_before_a_repair_was_broken_off_is_not_mended(request):
+    account_id = account_of_six_events()
+    AccountSummary.objects.filter(account_id=account_id).update(balance=0)
+    defect = request.getfixturevalue("defect")
+    rebuild = rebuild_stream
+
+    def rebuild_one(*, projector, stream_id):
+        if projector.name != AccountStatementProjector.name:
+            raise OperationalError("others have it in hand")
+        return rebuild(projector=projector, stream_id=stream_id)
+
+    defect.setattr(repair, "rebuild_stream", rebuild_one)
+    defect.setattr(run, "mend", in_this_order(AccountStatementProjector(), AccountSummaryProjector()))
+    verified = verify("--repair")
+    assert verified.exit_code == 1
+    assert "not now: others have it in hand" in verified.err
+    assert "account_statement could not be made anew, and is parked: see the parked streams" in verified.err
+    assert "mended" not in verified.out
+
+
+def in_this_order(*projectors):
+    return lambda *, findings, **_: repair.mend(findings=findings, projectors=projectors)
