@@ -77,11 +77,13 @@ class Pending:
     def outcome_unknown(self, error: OutcomeUnknown) -> None:
         """Note that an append may or may not have happened: only the command key can tell, now or at the next."""
         self.is_sent = False
+        # An error of its own, as others may be told the same: it is raised in the thread of each.
+        unknown = OutcomeUnknown(*error.args)
+        unknown.__cause__ = error
         if self.execution.context.key is None:
-            self.answer = OutcomeUnknown(*error.args)
-            self.answer.__cause__ = error
+            self.answer = unknown
         else:
-            self.unknown, self.must_load = error, True
+            self.unknown, self.must_load = unknown, True
 
     def decided_on(self, states: States) -> tuple[Decision, datetime]:
         """Return the decision on `states` and when it happens. Raises VersionConflict and what the decision raises."""

@@ -112,6 +112,7 @@ class TestLeadersThatDie:
         crowd.store.after.extend([lambda: None, cut])
         errors = crowd.together(*[putting(new_purse(), key=key) for key in "ab"])
         assert [type(error) for error in errors] == [OutcomeUnknown] * 2
+        assert errors[0] is not errors[1]
 
     def test_an_error_that_nobody_foresaw(self, crowd):
         crowd.store.after.extend([lambda: None, raising(RuntimeError("odd"))])
