@@ -111,11 +111,12 @@ class Round:
             missing = self._missing(pending)
             streams += len(pending.execution.streams)
             streams_missing += len(missing)
-            if any(wanted.setdefault(stream.stream_id, stream).kind is not stream.kind for stream in missing):
+            if any(wanted.get(stream.stream_id, stream).kind is not stream.kind for stream in missing):
                 # One read gives a stream for one kind of state.
                 self._put_off.add(pending)
             elif missing:
                 loading.append(pending)
+                wanted.update((stream.stream_id, stream) for stream in missing)
         metrics.CACHE_HITS.inc(streams - streams_missing)
         if loading:
             metrics.CACHE_MISSES.inc(streams_missing)

@@ -227,6 +227,27 @@ class TestFailingAlone:
         assert isinstance(outcomes[1], ValueError)
         assert crowd.store.coins(purse) == [1, 1]
 
+    def test_a_stream_that_is_read_for_nobody_is_nobodys_fault(self, crowd, monkeypatch):
+        purse, unreadable = new_purse(), new_purse()
+        load = crowd.store.load
+
+        def load_or_fail(streams, **keys):
+            if any(request.stream_id == unreadable for request in streams):
+                raise ValueError("not a name")
+            return load(streams, **keys)
+
+        monkeypatch.setattr(crowd.store, "load", load_or_fail)
+        # The second is put off, as one read does not give the purse as two kinds of state.
+        as_counts = Execution(
+            streams=[stream(unreadable, COUNTS), stream(purse, COUNTS)],
+            command=None,
+            decide=raising(AssertionError("decided on what cannot be read")),
+            context=CommandContext(),
+        )
+        first, second = crowd.together(putting(purse), as_counts)
+        assert first.result == {"version": 1}
+        assert isinstance(second, ValueError)
+
     def test_the_expected_version_of_one_is_what_the_others_left(self, crowd):
         purse = new_purse()
         outcomes = crowd.together(
