@@ -60,7 +60,11 @@ class Round:
     def __init__(self, *, store: "EventStore", cache: StreamCache, batch: Sequence[Pending]) -> None:
         self._store = store
         self._cache = cache
-        # Those that load all anew come first, before anybody changes what they are decided on.
+        # Those that load all anew come first, before anybody changes what they are decided on; and with them all that
+        # their callers sent, so that it stays in order.
+        loading = {pending.caller for pending in batch if pending.must_load}
+        for pending in batch:
+            pending.must_load = pending.caller in loading
         self._batch = sorted(batch, key=lambda pending: not pending.must_load)
         self._states: dict[StreamKey, StoredState | Exception] = {}
         self._just_loaded: set[StreamKey] = set()

@@ -13,6 +13,7 @@ from eventstore.execution import execute_many
 from tests.unit.eventstore.purses import (
     Crowd,
     carry_out,
+    elsewhere,
     new_purse,
     putting,
     raising,
@@ -62,6 +63,32 @@ class TestExecuteMany:
         )
         assert isinstance(answers[1], VersionConflict)
         assert [answers[0].result, answers[2].result] == [{"version": 2}, {"version": 3}]
+
+    def test_what_has_to_be_looked_up_does_not_overtake_what_met_a_conflict(self, crowd):
+        purse = new_purse()
+        carry_out(putting(purse), crowd.store)
+        elsewhere(putting(purse), crowd.store)
+        # The first is overtaken by the other process; the second expects what the first leaves.
+        answers = execute_many(
+            executions=[putting(purse, coins=5), putting(purse, coins=7, expected_versions={purse: 3})],
+            store=crowd.store,
+        )
+        assert [answer.result for answer in answers] == [{"version": 3}, {"version": 4}]
+        assert crowd.store.coins(purse) == [1, 1, 5, 7]
+
+    def test_what_has_to_be_looked_up_is_not_refused_for_what_comes_before_it(self, crowd):
+        purse, busy = new_purse(), new_purse()
+        carry_out(putting(purse), crowd.store)
+        carry_out(putting(busy, coins=500), crowd.store)
+        elsewhere(putting(purse), crowd.store)
+        for _ in range(201):
+            # More than a conflict brings: whoever needs this one looks it up.
+            elsewhere(putting(busy), crowd.store)
+        answers = execute_many(
+            executions=[putting(purse, coins=100, key="a"), taking(purse, busy, coins=50, key="b")], store=crowd.store
+        )
+        assert [answer.refused for answer in answers] == [False, False]
+        assert crowd.store.coins(purse) == [1, 1, 100, -50]
 
     def test_more_than_one_batch_and_more_than_may_wait(self, crowd, settings):
         settings.EXECUTE_BATCH_COMMANDS, settings.EXECUTE_QUEUE_COMMANDS = 10, 1
