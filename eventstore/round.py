@@ -188,22 +188,25 @@ class Round:
         decided: list[_Decided] = []
         repetitions: list[Pending] = []
         keys: set[CommandKey] = set()
-        blocked: set[tuple[object, str]] = set()
+        blocked: set[object] = set()
         for pending in self._batch:
             if pending.answer is not None:
                 continue
             key = pending.execution.context.key
-            if key in keys:
+            # Whoever sent several commands meant them in this order, and a key is that of the first that has it.
+            claims: set[object] = {(pending.caller, stream.stream_id) for stream in pending.execution.streams}
+            if key:
+                claims.add(key)
+            if pending in self._put_off or blocked & claims:
+                blocked |= claims
+            elif key in keys:
                 repetitions.append(pending)
-                continue
-            places = {(pending.caller, stream.stream_id) for stream in pending.execution.streams}
-            if pending not in self._put_off and not blocked & places and (made := self._decided(pending)):
+            elif made := self._decided(pending):
                 decided.append(made)
                 if key:
                     keys.add(key)
             elif pending.answer is None:
-                # Whoever sent several commands meant them in this order.
-                blocked |= places
+                blocked |= claims
         return decided, repetitions
 
     def _decided(self, pending: Pending) -> _Decided | None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from eventstore.exceptions import (
+    IdempotencyKeyReused,
     Overloaded,
     VersionConflict,
 )
@@ -89,6 +90,23 @@ class TestExecuteMany:
         )
         assert [answer.refused for answer in answers] == [False, False]
         assert crowd.store.coins(purse) == [1, 1, 100, -50]
+
+    def test_a_key_belongs_to_the_first_that_has_it_though_that_is_put_off(self, crowd):
+        purse, other = new_purse(), new_purse()
+        carry_out(putting(purse), crowd.store)
+        # The first is put off and holds back the second, on the same purse; the third could be done at once.
+        answers = execute_many(
+            executions=[
+                putting(purse, expected_versions={purse: 0}),
+                putting(purse, key="k"),
+                putting(other, key="k", fingerprint="other"),
+            ],
+            store=crowd.store,
+        )
+        assert isinstance(answers[0], VersionConflict)
+        assert answers[1].result == {"version": 2}
+        assert isinstance(answers[2], IdempotencyKeyReused)
+        assert crowd.store.coins(other) == []
 
     def test_more_than_one_batch_and_more_than_may_wait(self, crowd, settings):
         settings.EXECUTE_BATCH_COMMANDS, settings.EXECUTE_QUEUE_COMMANDS = 10, 1
