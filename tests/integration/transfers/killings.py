@@ -76,7 +76,8 @@ class Killings:
     asked: list[Asked] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
     frozen_for_a_while: list[str] = field(default_factory=list)
-    external: int = 0
+    deposited: int = 0
+    withdrawn: int = 0
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
@@ -98,7 +99,14 @@ class Killings:
 
     def deposit(self, account_id: str, amount: int) -> None:
         self.clients.act(f"/api/accounts/{account_id}/deposits", amount=amount, currency="USD")
-        self.external += amount
+        self.deposited += amount
+
+    def withdraw(self, account_id: str, amount: int) -> int:
+        """Take money out of the bank, and return how much it gave: nothing, if there is too little by now."""
+        path, content = f"/api/accounts/{account_id}/withdrawals", {"amount": amount, "currency": "USD"}
+        response = self.clients.post(path, content, key=str(uuid4()))
+        assert response.status_code in (201, 422), response.text
+        return amount if response.status_code == 201 else 0
 
     def kill_web(self, name: str, *, transfers: int, into_suspense: bool = False) -> None:
         """Let the web server do some transfers at once, and die at a boundary of one more."""
@@ -147,12 +155,19 @@ class Killings:
 
     @contextmanager
     def sending(self, contents: list[Content], *deadly: Content, death: str | None = None) -> Iterator[None]:
-        """Have clients send all of these at once, and see on leaving that every one was answered."""
+        """Have clients send all of these at once, and see on leaving that every one was answered.
+
+        One of them withdraws some money meanwhile, from an account that no deadly transfer needs it on.
+        """
+        idle = {*self.active()} - {one["sourceAccountId"] for one in deadly}
+        withdrawal = self.dice.choice(sorted(idle)), self.dice.randint(1, 20)
         with ThreadPoolExecutor(CLIENTS) as threads:
+            withdrawn = threads.submit(self.withdraw, *withdrawal)
             sent = [threads.submit(self.send, one) for one in contents]
             sent += [threads.submit(self.send, one, death) for one in deadly]
             yield
             self.asked += [one.result() for one in sent]
+            self.withdrawn += withdrawn.result()
 
     def send(self, content: Content, death: str | None = None) -> Asked:
         key = str(uuid4())
@@ -174,9 +189,12 @@ class Killings:
         if into_suspense:
             ends = {"sourceAccountId": self.dice.choice(self.full), "destinationAccountId": self.frozen}
         else:
-            active = [one for one in self.busy if one not in self.frozen_for_a_while]
-            ends = self.ends(max(active, key=lambda one: load_account(one).state.balance))
+            ends = self.ends(max(self.active(), key=lambda one: load_account(one).state.balance))
         return ends | {"transferId": f"trf-{uuid4()}", "amount": 1, "currency": "USD"}
+
+    def active(self) -> list[str]:
+        """Return the accounts that nothing keeps from moving money."""
+        return [one for one in self.busy if one not in self.frozen_for_a_while]
 
     def ends(self, source: str) -> Content:
         destination = self.dice.choice([one for one in self.accounts if one != source])

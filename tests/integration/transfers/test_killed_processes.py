@@ -69,7 +69,8 @@ def assert_all_is_well(killings: Killings) -> Counter[str]:
         assert sum(name in ENDED for name in events_of(transfer_stream_id(one.transfer_id))) == 1
     assert legs_of(events) == {one.order.transfer_id: made for one in transfers if (made := legs_that_make(one))}
     books = books_of(events)
-    assert (books.external, books.in_flight) == (killings.external, 0)
+    assert (books.external, books.in_flight) == (killings.deposited - killings.withdrawn, 0)
+    assert killings.withdrawn
     balances = sum(load_account(one).state.balance for one in killings.accounts)
     assert books.balances == balances + suspense_balance() - killings.suspense_before == books.external
     assert_projected(killings.accounts, transfers)
