@@ -31,21 +31,28 @@ def resume_stopped_transfers() -> None:
 
 
 def resume_due(*, slice_seconds: float) -> None:
-    """Take up the transfers that are due now, one after another, until the slice is over.
+    """Take up the transfers that are due now, each once, one after another, until the slice is over.
 
-    One that cannot be taken up is logged and keeps none of the others waiting: neither in this slice, nor in the next,
-    for it is not due again before others. Raises StoreUnavailable and the database's errors while that is away.
+    One that cannot be taken up is logged and keeps none of the others waiting: even if not so much as the attempt could
+    be recorded, so that it stays the longest due. Raises StoreUnavailable and the database's errors while that is away.
     """
     slice_end = time.monotonic() + slice_seconds
-    for transfer_id in due_transfers(limit=BATCH_TRANSFERS):
-        if time.monotonic() > slice_end:
-            return
-        try:
-            take_up_transfer(transfer_id=transfer_id)
-        except DATABASE_IS_AWAY:
-            raise
-        except Exception:
-            logger.exception("transfer %s could not be taken up", transfer_id)
+    tried: set[str] = set()
+    while untried := [one for one in due_transfers(limit=BATCH_TRANSFERS + len(tried)) if one not in tried]:
+        for transfer_id in untried:
+            if time.monotonic() > slice_end:
+                return
+            tried.add(transfer_id)
+            _take_up(transfer_id)
+
+
+def _take_up(transfer_id: str) -> None:
+    try:
+        take_up_transfer(transfer_id=transfer_id)
+    except DATABASE_IS_AWAY:
+        raise
+    except Exception:
+        logger.exception("transfer %s could not be taken up", transfer_id)
 
 
 def resume_forever(*, stop: Event) -> None:

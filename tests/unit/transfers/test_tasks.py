@@ -37,6 +37,12 @@ def test_one_that_cannot_be_taken_up_keeps_none_of_the_others_waiting(resumed, c
     assert "trf-1 could not be taken up" in caplog.text
 
 
+def test_those_whose_attempt_cannot_be_recorded_leave_room_for_others(resumed, monkeypatch):
+    monkeypatch.setattr(tasks, "BATCH_TRANSFERS", 1)
+    tasks.resume_due(slice_seconds=60)
+    assert resumed == ["trf-1", "trf-2", "trf-3"]
+
+
 def test_a_slice_that_is_over_begins_no_other_transfer(resumed):
     tasks.resume_due(slice_seconds=-1)
     assert resumed == []
