@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 from rest_framework.exceptions import NotAuthenticated, ParseError, PermissionDenied, UnsupportedMediaType
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -77,12 +77,41 @@ def json_content(*, request: HttpRequest) -> Any:
     return parser.parse(request, content_type)  # type: ignore[arg-type]
 
 
+class AnswerHeaders(ResponseHeaders):
+    """Headers of which most are plain text, and need none of the work that makes headers of whatever there is."""
+
+    def __setitem__(self, key: str, value: str | bytes | int) -> None:
+        """Set a header; what might not be one is Django's to see to."""
+        if type(value) is str and value.isascii() and value.isprintable():
+            self._store[key.lower()] = (key, value)
+        else:
+            super().__setitem__(key, value)
+
+    def setdefault(self, key: str, value: str | bytes | int) -> None:
+        """Set a header, unless there is one of that name."""
+        if key.lower() not in self._store:
+            self[key] = value
+
+    def items(self) -> Any:
+        """Return pairs of name and value."""
+        return self._store.values()
+
+
+class JsonAnswer(HttpResponse):
+    """An answer whose content is JSON already."""
+
+    def __init__(self, content: str | bytes, *, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(content, content_type="application/json", status=status)
+        plain = AnswerHeaders(self.headers)
+        for name, value in headers.items():
+            plain[name] = value
+        self.headers = plain
+
+
 def json_answer(*, content: Any, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> HttpResponse:
     """Return `content` as DRF's renderer writes it."""
     *_, renderer = _formats()
-    return HttpResponse(
-        renderer.render(content), status=status, content_type=renderer.media_type, headers=dict(headers)
-    )
+    return JsonAnswer(renderer.render(content), status=status, headers=headers)
 
 
 @cache

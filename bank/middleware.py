@@ -9,10 +9,16 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.urls import get_resolver
+from django.utils.functional import cached_property
+
+from bank.api_routes import ApiRoutes
+from bank.request_record import name_stream
 
 Handler: TypeAlias = Callable[[HttpRequest], HttpResponse]
 
@@ -29,22 +35,37 @@ class ApiMiddleware:
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
-        self._view = innermost(get_response)
+        self._any_view = innermost(get_response)
+        # Nothing here is awaited, whatever its types allow for.
+        self._answer: Handler = convert_exception_to_response(self._answered)  # type: ignore[assignment]
         self._redirects = settings.SECURE_SSL_REDIRECT
         self._headers = {is_secure: _security_headers(is_secure) for is_secure in (False, True)}
         self._known_hosts: set[str] = set()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         is_secure = request.is_secure()
-        is_for_people = not request.path_info.startswith("/api/") or request.path_info.startswith("/api/docs")
-        if is_for_people or (self._redirects and not is_secure):
+        if not is_for_the_api(request.path_info) or (self._redirects and not is_secure):
             return self.get_response(request)
         self._check_host(request)
-        response = self._view(request)
+        response = self._answer(request)
         for name, value in self._headers[is_secure]:
             response.headers.setdefault(name, value)
         if not response.streaming:
             response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
+
+    @cached_property
+    def _routes(self) -> ApiRoutes:
+        return ApiRoutes(get_resolver().url_patterns)
+
+    def _answered(self, request: HttpRequest) -> HttpResponse:
+        """Return what the view answers, as Django would call it: no middleware but ours has a say in that."""
+        found = self._routes.find(request.path_info)
+        if found is None:
+            return self._any_view(request)
+        request.resolver_match, path = found
+        name_stream(path)
+        response: HttpResponse = request.resolver_match.func(request, **path)
         return response
 
     def _check_host(self, request: HttpRequest) -> None:
@@ -54,6 +75,11 @@ class ApiMiddleware:
             request.get_host()
             if host and len(self._known_hosts) < MAX_KNOWN_HOSTS:
                 self._known_hosts.add(host)
+
+
+def is_for_the_api(path: str) -> bool:
+    """Tell whether `path` is the API's: not a page about it."""
+    return path.startswith("/api/") and not path.startswith("/api/docs")
 
 
 def innermost(get_response: Handler) -> Handler:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -52,9 +52,14 @@ class RequestRecordMiddleware:
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, path: dict[str, Any]) -> None:
-        """Name the stream that the path is about in all lines from here on."""
-        if account_id := path.get("account_id"):
-            bind_contextvars(streamId=account_stream_id(account_id[:MAX_ID_LENGTH]))
+        """Name what the path is about."""
+        name_stream(path)
+
+
+def name_stream(path: Mapping[str, Any]) -> None:
+    """Name the stream that the parts of a path are about in all lines from here on."""
+    if account_id := path.get("account_id"):
+        bind_contextvars(streamId=account_stream_id(account_id[:MAX_ID_LENGTH]))
 
 
 @cache

@@ -2,8 +2,8 @@
 
 import os
 
+import django
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 
 from bank.metrics_files import share_metrics
 from bank.request_content import reading_all_content
@@ -11,7 +11,11 @@ from bank.request_content import reading_all_content
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
 
 share_metrics(directory=settings.METRICS_DIR)
-application = reading_all_content(get_wsgi_application())
+django.setup(set_prefix=False)
+# Imported late: they need the apps that the line above set up.
+from bank.api_handler import BankHandler  # noqa: E402
+
+application = reading_all_content(BankHandler())
 
 if settings.IN_MEMORY:
     # Imported late: it needs the apps that the line above set up.

@@ -6,9 +6,11 @@ from typing import Any
 import orjson
 import pytest
 from django.core.exceptions import RequestDataTooBig
+from django.http import BadHeaderError
 from django.test import RequestFactory, override_settings
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 
+from accounts.api_view import json_answer
 from bank.json_format import JsonOnly, JsonRenderer, StrictJsonParser
 
 
@@ -119,3 +121,19 @@ def test_what_has_no_form_in_the_api_is_not_given_one():
 def test_the_parser_is_for_json_alone(content_type, is_read):
     request = type("Typed", (), {"content_type": content_type})()
     assert (JsonOnly().select_parser(request, [StrictJsonParser()]) is not None) == is_read
+
+
+def test_headers_of_answers_take_what_djangos_take():
+    answer = json_answer(content={}, headers={"ETag": '"1"'})
+    answer.headers["X-Note"] = "a"
+    answer.headers.setdefault("x-note", "b")
+    answer.headers.setdefault("X-More", "c")
+    assert (answer["etag"], answer.headers["x-NOTE"], answer["X-More"]) == ('"1"', "a", "c")
+    answer.headers["X-Number"] = 5
+    answer.headers["X-Words"] = "Zürich"
+    assert dict(answer.items())["X-Number"] == "5"
+    for broken in ("a\nb", "a\r\nSet-Cookie: b"):
+        with pytest.raises(BadHeaderError):
+            answer.headers["X-Note"] = broken
+    del answer.headers["X-Note"]
+    assert "X-Note" not in dict(answer.items())
