@@ -158,13 +158,19 @@ class Bank(RuleBasedStateMachine):
             event_store.cache_clear()
             self.settings.disable()
 
-    @initialize(euros=st.booleans())
-    def open_accounts(self, euros: bool) -> None:
+    @initialize(euros=st.booleans(), no_way_back=st.booleans())
+    def open_accounts(self, euros: bool, no_way_back: bool) -> None:
         for account_id in ("acc-0", "acc-1", "acc-2"):
             self.create(account_id, "USD")
             self.deposit(account_id, 100)
         if euros:
             self.create("acc-3", "EUR")
+        if no_way_back:
+            # Whoever takes it up has nowhere to go with the money but into suspense.
+            self.create("acc-4", "USD")
+            self.deposit("acc-4", 80)
+            self.transfer_and_die_with_the_money_in_flight(("acc-4", "acc-5"), 80)
+            self.change_for_good("acc-4", "close")
 
     @rule(account_id=ACCOUNTS, amount=AMOUNTS)
     def deposit(self, account_id: str, amount: int) -> None:
