@@ -18,7 +18,7 @@ from eventstore import metrics
 from eventstore.exceptions import OutcomeUnknown, Overloaded
 from eventstore.pending import Caller, Execution, Pending
 from eventstore.round import Round
-from eventstore.stream_cache import StreamCache
+from eventstore.stream_cache import ReadEvent, StreamCache
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore
@@ -30,13 +30,14 @@ STALLED_SECONDS = 1.0
 class CommitGroup:
     """The queue of commands for one log, who leads, and what is known of the log's streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_event: ReadEvent | None = None) -> None:
+        self._read_event = read_event
         self.begin_anew()
         _groups.add(self)
 
     def begin_anew(self) -> None:
         """Have no command waiting, nobody leading and nothing known."""
-        self.cache = StreamCache()
+        self.cache = StreamCache(read_event=self._read_event)
         self._lock = Lock()
         self._queue: deque[Pending] = deque()
         self._leader: Caller | None = None

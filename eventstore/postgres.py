@@ -15,7 +15,15 @@ from eventstore.append_contract import check_commits
 from eventstore.commit_group import CommitGroup
 from eventstore.exceptions import AppendInsideTransaction, InvalidAppend, OutcomeUnknown, StoreUnavailable
 from eventstore.metrics import UNAVAILABLE
-from eventstore.postgres_rows import Row, append_parameters, append_result, loaded, recorded_event
+from eventstore.postgres_rows import (
+    Row,
+    append_parameters,
+    append_result,
+    event_from_json,
+    loaded,
+    news,
+    recorded_event,
+)
 from eventstore.prepared import fetch_prepared
 from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
 from eventstore.statements import statement
@@ -33,7 +41,7 @@ MOST_IDLE_WITH_RIGHT_OF_WAY = "2s"
 @cache
 def _group_of(using: str) -> CommitGroup:
     """Return the one group of this process for the log in a database: stores come and go, the log stays."""
-    return CommitGroup()
+    return CommitGroup(read_event=event_from_json)
 
 
 class PostgresEventStore:
@@ -54,7 +62,11 @@ class PostgresEventStore:
             return []
         check_commits(commits)
         self.check_may_append()
-        rows = self._run("append_events", append_parameters(commits), writes=True)
+        cache = self.group.cache
+        parameters = append_parameters(commits, seen_position=cache.heard_position())
+        rows = self._run("append_events", parameters, writes=True)
+        position, events = news(rows)
+        cache.hear(events, position=max(position, *(row[3] or 0 for row in rows)))
         return [append_result(commit=commit, row=row) for commit, row in zip(commits, rows, strict=True)]
 
     @contextmanager

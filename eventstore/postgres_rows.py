@@ -31,7 +31,7 @@ from eventstore.records import (
 Row = tuple[Any, ...]
 
 
-def append_parameters(commits: Sequence[Commit]) -> dict[str, Any]:
+def append_parameters(commits: Sequence[Commit], *, seen_position: int | None = None) -> dict[str, Any]:
     """Return the parameters of the SQL function append_events, whose documents its migration describes."""
     numbered = list(enumerate(commits, start=1))
     streams = [_stream_entry(index, stream) for index, commit in numbered for stream in commit.streams]
@@ -42,7 +42,16 @@ def append_parameters(commits: Sequence[Commit]) -> dict[str, Any]:
         "streams": _json(streams),
         "commands": _json(commands) if commands else None,
         "snapshots": _json(snapshots) if snapshots else None,
+        "seen_position": None if seen_position is None else str(seen_position),
     }
+
+
+def news(rows: list[Row]) -> tuple[int, Sequence[JsonObject]]:
+    """Take what others wrote from the rows of append_events: up to which position it tells, and the events."""
+    if rows[0][1] != "news":
+        return 0, ()
+    _, _, _, position, _, detail = rows.pop(0)
+    return position, _document(detail)
 
 
 def append_result(*, commit: Commit, row: Row) -> AppendResult:
@@ -145,14 +154,15 @@ def _conflict(document: JsonObject) -> Conflict:
     unseen: dict[str, list[RecordedEvent]] = {}
     for events in document["unseen"]:
         for event in events:
-            unseen.setdefault(event["stream_id"], []).append(_event_from_json(event))
+            unseen.setdefault(event["stream_id"], []).append(event_from_json(event))
     return Conflict(
         actual_versions=document["versions"],
         unseen={stream_id: tuple(events) for stream_id, events in unseen.items()},
     )
 
 
-def _event_from_json(event: JsonObject) -> RecordedEvent:
+def event_from_json(event: JsonObject) -> RecordedEvent:
+    """Return an event that append_events told as a document."""
     return RecordedEvent(
         event_id=UUID(event["event_id"]),
         stream_id=event["stream_id"],

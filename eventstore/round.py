@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 StreamKey: TypeAlias = tuple[str, StreamKind]
 
-ATTEMPTS_TO_BE_OVERTAKEN = 3
+ATTEMPTS_TO_BE_OVERTAKEN = 2
 """Whoever writes all the time would overtake whoever has to decide again, every time: after so many it may not."""
 
 

@@ -109,7 +109,7 @@ class TestBounds:
         assert store.loads == 0
         carry_out(putting(oldest), store)
         assert store.loads == 1
-        assert len(store.group.cache._states) == 2
+        assert len(store.group.cache._known) == 2
 
     def test_none_are_kept_if_none_may(self, store, purse, settings):
         settings.EXECUTE_CACHE_STREAMS = 0
