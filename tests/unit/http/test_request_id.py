@@ -6,9 +6,15 @@ from uuid import UUID
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
-from structlog.contextvars import bind_contextvars, get_contextvars
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from bank.request_id import RequestIdMiddleware
+
+
+@pytest.fixture(autouse=True)
+def nothing_bound() -> None:
+    """Begin with nothing bound: what other tests call of the bank, outside any request, leaves names behind."""
+    clear_contextvars()
 
 
 def passed(**headers: str):
