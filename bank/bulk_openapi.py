@@ -22,24 +22,26 @@ _REFUSED_PART: JsonSchema = {
     "required": ["status", "problem"],
     "properties": {"status": {"const": "refused"}, "problem": {"$ref": "#/components/schemas/Problem"}},
 }
-ATOMIC_RESULTS: JsonSchema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["atomic", "results"],
-    "properties": {
-        "atomic": {"const": True},
-        "results": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["index", "httpStatus"],
-                "properties": _ABOUT,
-                "allOf": [_ACCEPTED_PART],
-                "unevaluatedProperties": False,
-            },
-        },
-    },
-}
+
+
+def _results(*, atomic: bool, each: JsonSchema) -> JsonSchema:
+    """Return the schema of the answer to a bulk, in which each result says where it belongs and is as `each` has it."""
+    result = {
+        "type": "object",
+        **each,
+        "required": ["index", "httpStatus", *each.get("required", ())],
+        "properties": {**_ABOUT, **each.get("properties", {})},
+        "unevaluatedProperties": False,
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["atomic", "results"],
+        "properties": {"atomic": {"const": atomic}, "results": {"type": "array", "items": result}},
+    }
+
+
+ATOMIC_RESULTS = _results(atomic=True, each={"allOf": [_ACCEPTED_PART]})
 """The answer to an atomic bulk."""
 
 ADMISSION: JsonSchema = {
@@ -53,27 +55,14 @@ ADMISSION: JsonSchema = {
 }
 """What is kept under the key of a bulk whose commands are each by themselves."""
 
-_RESULTS: JsonSchema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["atomic", "results"],
-    "properties": {
-        "atomic": {"const": False},
-        "results": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["index", "httpStatus", "replayed"],
-                "properties": {
-                    **_ABOUT,
-                    "replayed": {"type": "boolean", "description": "This is the answer to an earlier request."},
-                },
-                "oneOf": [_ACCEPTED_PART, _REFUSED_PART],
-                "unevaluatedProperties": False,
-            },
-        },
+_RESULTS = _results(
+    atomic=False,
+    each={
+        "required": ["replayed"],
+        "properties": {"replayed": {"type": "boolean", "description": "This is the answer to an earlier request."}},
+        "oneOf": [_ACCEPTED_PART, _REFUSED_PART],
     },
-}
+)
 
 
 class StrictBooleanSchema(OpenApiSerializerFieldExtension):

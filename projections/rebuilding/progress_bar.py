@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import Progress
 
+from eventstore.progress_bar import columns
 from projections.rebuilding.rebuild import Listener, Phase, RebuildProgress
 
 LINE_EVERY_SECONDS = 5.0
@@ -20,23 +20,8 @@ def shown_progress(*, stream: Any) -> Iterator[Listener]:
     if not stream.isatty():
         yield _Lines(stream)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+    with Progress(*columns(unit="events"), console=Console(file=stream), transient=True) as progress:
         yield _Bar(progress)
-
-
-class _RateColumn(ProgressColumn):
-    """Events a second."""
-
-    def render(self, task: Task) -> Text:
-        """Return the rate of the last moments."""
-        return Text(f"{task.speed:,.0f} events/s" if task.speed else "")
 
 
 class _Bar:

@@ -1,17 +1,14 @@
 """manage.py verify: folds the log, and compares everything with it, to the unit."""
 
-import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from accounts.repository import account_stream_id
+from eventstore.progress_bar import progress_bar
 from projections.engine import DATABASE_IS_AWAY
 from projections.projectors import PROJECTORS
 from projections.runner import on_one_line
@@ -59,7 +56,12 @@ class Command(BaseCommand):
 
     def _verify(self, run: Run, stream_id: str | None) -> None:
         if stream_id is None:
-            with _progress(run):
+            with ExitStack() as bar:
+
+                def begin(head: int) -> None:
+                    run.on_events = bar.enter_context(progress_bar(title="verify", unit="events", total=head))
+
+                run.on_head = begin
                 run.verify_bank()
         elif not run.verify_stream(stream_id=stream_id):
             raise CommandError(f"nothing is kept of {stream_id}", returncode=NOT_VERIFIED)
@@ -90,24 +92,3 @@ def _summary(report: Report) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
-@contextmanager
-def _progress(run: Run) -> Iterator[None]:
-    """Show people how far it is, how fast, and how long it still takes; nothing to a file or a pipe."""
-    columns = (
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} events, {task.fields[rate]:,.0f} events/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        bar = progress.add_task("verify", total=0, rate=0.0)
-
-        def begin(head: int) -> None:
-            progress.update(bar, total=head)
-
-        def advance(events: int) -> None:
-            progress.update(bar, advance=events, rate=progress.tasks[0].speed or 0.0)
-
-        run.on_head, run.on_events = begin, advance
-        yield
