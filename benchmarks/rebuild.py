@@ -36,6 +36,7 @@ def main() -> None:
                 name: _replayed(*arguments)
                 for name, arguments in {
                     "all three": (),
+                    "account_summary": ("account_summary",),
                     "account_statement": ("account_statement",),
                 }.items()
             }

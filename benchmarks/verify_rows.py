@@ -10,7 +10,7 @@ from benchmarks.database_server import DatabaseServer
 from benchmarks.rows import Row
 
 SECTION = "Verification"
-SIZES = (30_000, 300_000)
+SIZES = (100_000, 1_000_000)
 EVENTS_PER_ACCOUNT = 50
 
 _FILL = """

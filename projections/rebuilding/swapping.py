@@ -142,4 +142,4 @@ def _blockers(projector: Projector[Any]) -> str:
     with connection.cursor() as cursor:
         cursor.execute(statement("blockers_of_swap"), {"table": f"public.{projector.model._meta.db_table}"})
         found = [f"process {pid} ({name or 'unnamed'}), for {seconds} s" for pid, name, seconds in cursor.fetchall()]
-    return f"the table is held by {', '.join(found)}" if found else "the table or its checkpoint was never free"
+    return f"in the way is {', '.join(found)}" if found else "the table or its checkpoint was never free"

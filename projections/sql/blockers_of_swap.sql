@@ -1,9 +1,16 @@
--- Read who holds a table in the way of a swap, the longest transaction first; locks nothing.
+-- Read who is in the way of a swap, the longest transaction first: who holds the table, or verifies streams; locks nothing.
 SELECT activity.pid, activity.application_name, ceil(extract(epoch FROM clock_timestamp() - activity.xact_start))::bigint
-FROM pg_locks AS held
-JOIN pg_stat_activity AS activity ON activity.pid = held.pid
-WHERE held.locktype = 'relation' AND held.relation = to_regclass(%(table)s) AND held.granted
-  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND held.pid <> pg_backend_pid()
+FROM pg_stat_activity AS activity
+WHERE activity.pid <> pg_backend_pid()
+  AND EXISTS (
+      SELECT 1
+      FROM pg_locks AS held
+      WHERE held.pid = activity.pid AND held.locktype = 'relation' AND held.granted
+        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (
+            held.relation = to_regclass(%(table)s)
+            OR (held.relation = to_regclass('public.verified_streams') AND held.mode = 'RowExclusiveLock')
+        )
+  )
 ORDER BY activity.xact_start
 LIMIT 3

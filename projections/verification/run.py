@@ -33,7 +33,11 @@ Made = TypeVar("Made")
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """How to verify: whether to mend what differs, and who is told of events as they are taken, and of what is left."""
+    """How to verify: whether to mend what differs, and who is told what.
+
+    `on_head` is told once, before all else, where the log ends; `on_events` of events as they are taken, page by page;
+    and `on_left` of what is not mended.
+    """
 
     projectors: Sequence[Projector[Any]]
     report: Report
@@ -45,6 +49,8 @@ class Run:
     def verify_bank(self) -> None:
         """Verify every stream, and then what no stream can tell; fill `report`. Raises the database's errors."""
         self._spare_the_traces()
+        # What is written meanwhile is taken too, as far as it comes to streams that are yet to be verified.
+        self.on_head(event_store().head_position())
         made, books, began = self._slice(StreamRange(), Books(), None)
         self._settle(made)
         while not made.is_last:
@@ -81,7 +87,6 @@ class Run:
         def attempt() -> tuple[Slice, Books, View]:
             with consistent_view(projectors=self.projectors) as view:
                 added, first = books.copy(), began or view
-                self.on_head(first.head)
                 task = Task(
                     view=view, projectors=self.projectors, books=added, head=first.head, on_events=self.on_events
                 )

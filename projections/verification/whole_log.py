@@ -23,7 +23,7 @@ from transfers.repository import PREFIX, transfer_stream_id
 
 PAGE_POSITIONS = 50_000
 PAGE_EVENTS = 1_000
-BUCKETS_A_PASS = 8
+TRANSFERS_A_PASS = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,13 +64,12 @@ def beyond_the_head(*, limit: int) -> list[Difference]:
 def wrong_transfers(*, buckets: list[int], head: int, limit: int) -> Iterator[Difference]:
     """Yield the transfers of some buckets of Books whose movements, up to `head`, are not those that make them.
 
-    It reads the whole log again for each few buckets, and holds their transfers in memory.
+    It reads the whole log once for each TRANSFERS_A_PASS transfers of these buckets, in the order of their ids, and
+    holds no more than twice as many in memory.
     """
-    found = 0
-    for first in range(0, len(buckets), BUCKETS_A_PASS):
-        group = set(buckets[first : first + BUCKETS_A_PASS])
-        named = set()
-        for transfer_id, legs in _legs_by_transfer(group, head).items():
+    found, named, after = 0, set(), None
+    while buckets and (some := _legs_by_transfer(set(buckets), after, head)):
+        for transfer_id, legs in some.items():
             expected = Counter(legs_that_make(_transfer_at(transfer_id, head)) if transfer_id else ())
             if expected != legs:
                 named.add(bucket_of(transfer_id))
@@ -78,8 +77,9 @@ def wrong_transfers(*, buckets: list[int], head: int, limit: int) -> Iterator[Di
                 yield _wrong_transfer(transfer_id, expected, legs)
                 if found >= limit:
                     return
-        # Something of these could be counted in one way and not in the other: a stream of theirs cannot be folded.
-        yield from wrong_buckets(buckets=sorted(group - named))
+        after = max(some)
+    # Something of these could be counted in one way and not in the other: a stream of theirs cannot be folded.
+    yield from wrong_buckets(buckets=sorted(set(buckets) - named))
 
 
 def wrong_buckets(*, buckets: list[int]) -> Iterator[Difference]:
@@ -122,8 +122,10 @@ def _transfer_at(transfer_id: str, head: int) -> Transfer:
     return fold_transfer(stream_id=transfer_stream_id(transfer_id), until_position=head)
 
 
-def _legs_by_transfer(buckets: set[int], head: int) -> dict[str, Counter[Leg]]:
+def _legs_by_transfer(buckets: set[int], after: str | None, head: int) -> dict[str, Counter[Leg]]:
+    """Return the movements of the next transfers of some buckets by their ids, at most TRANSFERS_A_PASS of them."""
     by_transfer: dict[str, Counter[Leg]] = {}
+    last: str | None = None
     for after_position in range(0, head, PAGE_POSITIONS):
         until_position = min(after_position + PAGE_POSITIONS, head)
         parameters = {"after_position": after_position, "until_position": until_position, "transit": TRANSIT}
@@ -132,11 +134,23 @@ def _legs_by_transfer(buckets: set[int], head: int) -> dict[str, Counter[Leg]]:
                 transfer_id, leg = stream_id.removeprefix(PREFIX), None
             else:
                 transfer_id, leg = _leg_in(event_type, schema_version, data)
-            if transfer_id is not None and bucket_of(transfer_id) in buckets:
+            if transfer_id is None or (after is not None and transfer_id <= after):
+                continue
+            if (last is None or transfer_id <= last) and bucket_of(transfer_id) in buckets:
                 legs = by_transfer.setdefault(transfer_id, Counter())
                 if leg:
                     legs[leg] += 1
-    return by_transfer
+                if len(by_transfer) >= 2 * TRANSFERS_A_PASS:
+                    by_transfer, last = _first_of(by_transfer)
+    return _first_of(by_transfer)[0]
+
+
+def _first_of(by_transfer: dict[str, Counter[Leg]]) -> tuple[dict[str, Counter[Leg]], str | None]:
+    """Return the TRANSFERS_A_PASS transfers with the first ids, and the last of those; None if there are no more."""
+    if len(by_transfer) <= TRANSFERS_A_PASS:
+        return by_transfer, None
+    first = sorted(by_transfer)[:TRANSFERS_A_PASS]
+    return {transfer_id: by_transfer[transfer_id] for transfer_id in first}, first[-1]
 
 
 def _leg_in(event_type: str, schema_version: int, data: str) -> tuple[str | None, Leg | None]:

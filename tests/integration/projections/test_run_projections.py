@@ -51,7 +51,19 @@ def celery_worker(**variables: str) -> Iterator[subprocess.Popen[bytes]]:
     with Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False) as beat:
         beat.send_task("projections.advance", queue=queue)
     slices = {"PROJECTION_SLICE_SECONDS": str(CATCH_UP_SECONDS)}
-    worker = ("-m", "celery", "-A", "bank.celery:app", "worker", "--pool", "solo", "--queues", queue)
+    worker = (
+        "-m",
+        "celery",
+        "-A",
+        "bank.celery:app",
+        "worker",
+        "--pool",
+        "threads",
+        "--concurrency",
+        "1",
+        "--queues",
+        queue,
+    )
     with running(*worker, **slices, **variables) as process:
         yield process
 

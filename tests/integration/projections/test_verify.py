@@ -3,9 +3,12 @@
 from django.db import connection
 
 from accounts.handlers import freeze_account
+from eventstore.store import event_store
 from projections.models import AccountStatement, AccountSummary
+from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from projections.verification import run, sorted_rows
+from projections.verification.differences import Report
 from projections.verification.whole_log import fold_transfer
 from tests.factories import FreezeAccountFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
@@ -110,6 +113,16 @@ def test_a_slice_for_each_stream_and_pages_smaller_than_a_stream(monkeypatch, ac
     assert len(verified.differences) == 5
     assert "5 differences (read_model 5), 5 of them mended" in verified.out
     assert_nothing_differs(verify())
+
+
+def test_how_far_it_is_of_how_much_is_told_as_it_goes(monkeypatch, account_id):
+    monkeypatch.setattr(run, "SLICE_SECONDS", 0.0)
+    heads: list[int] = []
+    taken: list[int] = []
+    report = Report(limit=0)
+    run.Run(projectors=PROJECTORS, report=report, on_head=heads.append, on_events=taken.append).verify_bank()
+    assert report.streams > 1
+    assert heads == [event_store().head_position()] == [sum(taken)]
 
 
 def test_no_more_than_a_page_is_in_memory(monkeypatch):

@@ -13,6 +13,7 @@ from projections.models import AccountSummary
 from projections.projectors import PROJECTORS
 from projections.runner import catch_up
 from projections.streams import rebuild_stream
+from projections.verification import whole_log
 from tests.integration.projections.account_log import (
     created,
     deposited,
@@ -194,6 +195,18 @@ def test_a_transfer_that_lacks_a_movement_or_moved_another_amount():
 
     as_superuser("DELETE FROM events WHERE stream_id = %s AND version = 2", [stream_id])
     assert_found("transfers", transfer_id, f"expected 1 x {destination} +300 USD, is missing")
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_wrong_transfers_are_all_named_however_few_are_held_at_once(monkeypatch, at_once):
+    monkeypatch.setattr(whole_log, "TRANSFERS_A_PASS", at_once)
+    account_id, names = new_account_id(), [f"trf-of-nobody-{number}" for number in (3, 1, 4, 2, 5)]
+    legs = [deposited(account_id, 5, contra="transit", transfer_id=name) for name in names]
+    record(created(account_id), *legs, *legs)
+    catch_up()
+    out = verify().out
+    assert all(f"transfer {name}, movements: expected no more, is 2 x {account_id} +5 USD" in out for name in names)
+    assert out.count("transfers: transfer ") == len(names)
 
 
 def test_a_balance_below_nothing_in_a_chain_that_is_sound():

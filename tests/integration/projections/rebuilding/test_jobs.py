@@ -148,7 +148,19 @@ def jobs_worker(**variables: str) -> Iterator[Popen[bytes]]:
     queue = f"jobs-{uuid4()}"
     with Celery(broker=bank_settings.CELERY_BROKER_URL, set_as_current=False) as beat:
         beat.send_task("projections.work_on_jobs", queue=queue)
-    worker = ("-m", "celery", "-A", "bank.celery:app", "worker", "--pool", "solo", "--queues", queue)
+    worker = (
+        "-m",
+        "celery",
+        "-A",
+        "bank.celery:app",
+        "worker",
+        "--pool",
+        "threads",
+        "--concurrency",
+        "4",
+        "--queues",
+        queue,
+    )
     with running(*worker, **variables) as process:
         yield process
 
