@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, ExecStatus, Format
+from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 Session: TypeAlias = psycopg.Connection[Any]
@@ -43,8 +43,7 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
     """Return what PostgreSQL answers to `statement`, for who reads it without psycopg's types."""
     names = _names.setdefault(session, {})
     name = names.get(statement)
-    # Outside of autocommit it is psycopg that begins transactions.
-    if name is None or not session.autocommit:
+    if name is None or not _has_begun(session):
         return _run_by_cursor(session, names, statement, parameters, binary)
     _, order = _numbered(statement)
     values = _dumped(session, [parameters[parameter] for parameter in order])
@@ -52,6 +51,20 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
     if result.status not in _ANSWERED:
         raise _error(session, result)
     return result
+
+
+def _has_begun(session: Session) -> bool:
+    """Tell whether a statement may follow: outside of autocommit a transaction comes first, which is begun if need be.
+
+    psycopg begins one when a cursor is used, and finds this one begun. How to begin another kind it alone knows.
+    """
+    if session.autocommit or session.pgconn.transaction_status == TransactionStatus.INTRANS:
+        return True
+    if (session.isolation_level, session.read_only, session.deferrable) != (None, None, None):
+        return False
+    if session.pgconn.transaction_status == TransactionStatus.IDLE:
+        session.pgconn.exec_(b"BEGIN")
+    return session.pgconn.transaction_status == TransactionStatus.INTRANS
 
 
 def _run_by_cursor(

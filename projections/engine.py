@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from eventstore.exceptions import StoreUnavailable
@@ -17,6 +17,7 @@ from projections.models import ProjectionCheckpoint
 from projections.parking import park, parked
 from projections.projector import Projector, State, selects
 from projections.read_models import write_rows
+from projections.statements import rows_of, statement
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +81,7 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
                 after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix
             )
             project(projector=projector, events=events)
-            checkpoint.position = end
-            checkpoint.heartbeat_at = timezone.now()
-            checkpoint.save(force_update=True)
+            _move(checkpoint, end)
     if end > begin:
         BATCHES_PROJECTED.labels(projector.name).inc()
         EVENTS_PROJECTED.labels(projector.name).inc(end - begin)
@@ -107,6 +106,10 @@ def lock_checkpoint(*, projector: Projector[Any], skip_locked: bool) -> Projecti
 
     Without `skip_locked` it is waited for: OperationalError is raised if that takes longer than lock_timeout.
     """
+    if skip_locked and connection.vendor == "postgresql":
+        # The usual way, and as short as can be: there is a turn every few hundredths of a second.
+        if found := rows_of(sql=statement("lock_checkpoint"), parameters={"projection": projector.name}):
+            return ProjectionCheckpoint(projection=projector.name, position=found[0][0])
     # SQLite knows no row locks and needs none: its transactions begin IMMEDIATE, so only one of them is under way.
     rows = ProjectionCheckpoint.objects.select_for_update(skip_locked=skip_locked).filter(projection=projector.name)
     if (locked := rows.first()) is None:
@@ -116,6 +119,16 @@ def lock_checkpoint(*, projector: Projector[Any], skip_locked: bool) -> Projecti
         )
         locked = rows.first()
     return locked
+
+
+def _move(checkpoint: ProjectionCheckpoint, position: int) -> None:
+    checkpoint.position = position
+    if connection.vendor == "postgresql":
+        moved = {"projection": checkpoint.projection, "position": position, "now": timezone.now()}
+        rows_of(sql=statement("move_checkpoint"), parameters=moved)
+    else:
+        checkpoint.heartbeat_at = timezone.now()
+        checkpoint.save(force_update=True)
 
 
 def project(*, projector: Projector[Any], events: Sequence[RecordedEvent]) -> None:

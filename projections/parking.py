@@ -7,11 +7,13 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
 from eventstore.records import RecordedEvent
 from projections.models import ProjectionFailure
+from projections.statements import rows_of, statement
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +24,16 @@ MAX_DELAY = timedelta(hours=1)
 
 def parked(*, projection: str, stream_ids: Collection[str]) -> list[str]:
     """Return those of the streams that the projection has put aside."""
-    failures = ProjectionFailure.objects.filter(projection=projection)
     # Mostly there are none, and all these ids need not be looked for.
-    if not failures.exists():
+    if connection.vendor == "postgresql" and not _has_parked(projection):
         return []
-    return list(failures.filter(stream_id__in=list(stream_ids)).values_list("stream_id", flat=True))
+    failures = ProjectionFailure.objects.filter(projection=projection, stream_id__in=list(stream_ids))
+    return list(failures.values_list("stream_id", flat=True))
+
+
+def _has_parked(projection: str) -> bool:
+    [[has_parked]] = rows_of(sql=statement("has_parked"), parameters={"projection": projection})
+    return bool(has_parked)
 
 
 def park(*, projection: str, event: RecordedEvent, error: Exception) -> None:

@@ -11,6 +11,7 @@ from django.db.models import JSONField, Model
 from psycopg import sql
 
 from projections.projector import Projector, Row
+from projections.statements import rows_of
 
 
 def load_rows(*, model: type[Model], columns: tuple[str, ...], by: str, ids: Collection[str]) -> Iterable[Row]:
@@ -18,11 +19,7 @@ def load_rows(*, model: type[Model], columns: tuple[str, ...], by: str, ids: Col
     if connection.vendor != "postgresql":
         return model._default_manager.filter(**{f"{by}__in": list(ids)}).values_list(*columns)
     json_columns = _json_columns(model, columns)
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        # As text, times would be read by Django's way, which takes ten times as long.
-        query = cursor.execute(_select(model, columns, by), {"ids": list(ids)}, prepare=True, binary=True)
-        rows = query.fetchall()
+    rows = rows_of(sql=_select(model, columns, by), parameters={"ids": list(ids)})
     return [_with_documents(row, json_columns) for row in rows] if json_columns else rows
 
 
@@ -37,8 +34,7 @@ def write_rows(*, projector: Projector[Any], rows: Sequence[Row]) -> None:
     statement = _insert(projector.model, projector.columns, projector.append_only)
     # One document, made in one go: psycopg would make an array for each column value by value.
     documents = orjson.dumps([dict(zip(projector.columns, row, strict=True)) for row in rows]).decode()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, [documents], prepare=True)
+    rows_of(sql=statement, parameters={"rows": documents})
 
 
 def copy_rows(*, projector: Projector[Any], rows: Sequence[Row]) -> None:
@@ -107,26 +103,27 @@ def _json_columns(model: type[Model], columns: tuple[str, ...]) -> tuple[int, ..
 
 
 @cache
-def _select(model: type[Model], columns: tuple[str, ...], by: str) -> sql.Composed:
+def _select(model: type[Model], columns: tuple[str, ...], by: str) -> str:
     """Read the rows of some entities; locks nothing."""
-    return sql.SQL("SELECT {columns} FROM {table} WHERE {by} = ANY(%(ids)s::text[])").format(
+    select = sql.SQL("SELECT {columns} FROM {table} WHERE {by} = ANY(%(ids)s::text[])").format(
         columns=sql.SQL(", ").join([_read(model, column) for column in columns]),
         table=sql.Identifier(model._meta.db_table),
         by=sql.Identifier(by),
     )
+    return select.as_string(None)
 
 
 @cache
-def _insert(model: type[Model], columns: tuple[str, ...], append_only: bool) -> sql.Composed:
+def _insert(model: type[Model], columns: tuple[str, ...], append_only: bool) -> str:
     """Write rows, a document for each; locks those whose place is taken."""
     insert = sql.SQL(
-        "INSERT INTO {table} ({columns}) SELECT {columns} FROM json_to_recordset(%s::json) AS new ({types})"
+        "INSERT INTO {table} ({columns}) SELECT {columns} FROM json_to_recordset(%(rows)s::json) AS new ({types})"
     ).format(
         table=sql.Identifier(model._meta.db_table),
         columns=_names(columns),
         types=sql.SQL(", ").join([_typed(model, column) for column in columns]),
     )
-    return insert if append_only else sql.Composed([insert, _in_place(model, columns)])
+    return (insert if append_only else sql.Composed([insert, _in_place(model, columns)])).as_string(None)
 
 
 def _in_place(model: type[Model], columns: tuple[str, ...]) -> sql.Composed:

@@ -1,10 +1,14 @@
 """The read side's SQL: one statement per file in `sql/`, loaded by file stem."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from django.db import connection
 from django.db.models.expressions import RawSQL
 
 from eventstore import statements
+from eventstore.prepared import Row, fetch_prepared
 
 SQL_DIRECTORY = Path(__file__).parent / "sql"
 
@@ -12,6 +16,13 @@ SQL_DIRECTORY = Path(__file__).parent / "sql"
 def statement(stem: str) -> str:
     """Return the statement of `sql/<stem>.sql`."""
     return statements.statement(stem, directory=SQL_DIRECTORY).decode()
+
+
+def rows_of(*, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a statement that this thread's connection keeps prepared. Raises Django's database errors."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        return fetch_prepared(session=connection.connection, statement=sql, parameters=parameters, binary=True)
 
 
 def column(*, stem: str, parameters: tuple[str, ...]) -> RawSQL:

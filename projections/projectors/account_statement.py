@@ -11,7 +11,7 @@ from eventstore.records import RecordedEvent
 from projections.models import AccountStatement
 from projections.projector import Row
 from projections.projectors.account_streams import PREFIX, account_after, account_id_of
-from projections.statements import statement
+from projections.statements import rows_of, statement
 
 _LAST_LINE = ("account_id", "stream_version", "event_type", "currency", "balance")
 
@@ -99,9 +99,7 @@ def _end(account_id: str, version: int, event_type: str, currency: str, balance:
 def _last_lines(account_ids: list[str]) -> Iterable[tuple[Any, ...]]:
     """Return the last line of each account that has one."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(statement("last_statement_lines"), {"account_ids": account_ids})
-            return list(cursor.fetchall())
+        return rows_of(sql=statement("last_statement_lines"), parameters={"account_ids": account_ids})
     lines = AccountStatement.objects.order_by("-stream_version").values_list(*_LAST_LINE)
     last_lines = (lines.filter(account_id=account_id).first() for account_id in account_ids)
     return [line for line in last_lines if line]
