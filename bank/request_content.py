@@ -21,11 +21,13 @@ def reading_all_content(application: Application) -> Application:
     def read(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ and bool(environ.get("wsgi.input_terminated"))
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        if is_chunked or 0 < length <= settings.MAX_REQUEST_BYTES:
+        if is_chunked:
             content = _read_at_most(environ["wsgi.input"], settings.MAX_REQUEST_BYTES + 1)
-            environ["wsgi.input"] = BytesIO(content)
-            length = len(content) if is_chunked else length
+            length = len(content)
             environ["CONTENT_LENGTH"] = str(length)
+            environ["wsgi.input"] = BytesIO(content)
+        elif 0 < length <= settings.MAX_REQUEST_BYTES:
+            environ["wsgi.input"] = BytesIO(_read_at_most(environ["wsgi.input"], length))
         if length > settings.MAX_REQUEST_BYTES:
             start_response = _closing_connection(start_response)
         return application(environ, start_response)
@@ -34,10 +36,11 @@ def reading_all_content(application: Application) -> Application:
 
 
 def _read_at_most(stream: Any, limit: int) -> bytes:
-    content = bytearray()
-    while len(content) < limit and (piece := stream.read(limit - len(content))):
+    # Mostly it comes in one piece.
+    content: bytes = stream.read(limit)
+    while content and len(content) < limit and (piece := stream.read(limit - len(content))):
         content += piece
-    return bytes(content)
+    return content
 
 
 def _closing_connection(start_response: StartResponse) -> StartResponse:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from threading import Lock
+from time import sleep
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -111,6 +112,7 @@ class CommitGroup:
             _wake_answered(batch, caller)
 
     def _do_round(self, store: "EventStore", caller: Caller) -> Sequence[Pending]:
+        self._let_others_come()
         batch = self._take()
         try:
             Round(store=store, cache=self.cache, batch=batch).run()
@@ -124,6 +126,13 @@ class CommitGroup:
             raise
         self._put_back(batch)
         return batch
+
+    def _let_others_come(self) -> None:
+        """Let threads go first that are about to send a command, as long as each look finds more of them waiting."""
+        waiting = 0
+        while waiting < len(self._queue) < settings.EXECUTE_BATCH_COMMANDS:
+            waiting = len(self._queue)
+            sleep(0)
 
     def _take(self) -> list[Pending]:
         """Take those that are next, but none that would overtake what its caller sent before it."""
