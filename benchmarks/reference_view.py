@@ -4,7 +4,6 @@ No token, no key, no validation, no domain, no state, no throttle, no metric and
 server and this log could reach if all that made it a bank were free.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -89,19 +88,21 @@ class _Account:
 
 
 _shared = SharedAppends()
-_idle_accounts: deque[_Account] = deque()
+_idle_accounts: dict[str, _Account] = {}
 
 
 @csrf_exempt
 def deposit(request: HttpRequest, account_id: str) -> HttpResponse:
-    """Append the request as one deposit, on whichever of this process' accounts is idle."""
+    """Append the request as one deposit, on the account that this process keeps for the one that the path names.
+
+    So as many accounts are written to, in the same order, as by the bank: the log and the projections have the same
+    work with both.
+    """
     fields = orjson.loads(request.body)
-    try:
-        account = _idle_accounts.popleft()
-    except IndexError:
-        account = _new_account()
+    # Another request may have it just now, once in some hundred: then there will be two.
+    account = _idle_accounts.pop(account_id, None) or _new_account()
     account, position = _appended(account, "MoneyDeposited", 2, {**fields, "contra": "external"})
-    _idle_accounts.append(account)
+    _idle_accounts[account_id] = account
     content = orjson.dumps({"status": "accepted", "position": position})
     return HttpResponse(content, status=201, content_type="application/json")
 
