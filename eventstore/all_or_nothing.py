@@ -18,7 +18,13 @@ def all_or_nothing(*, parts: Sequence[Execution], context: CommandContext) -> Ex
     the metadata of the parts count for nothing.
     """
     streams = {stream.stream_id: stream for part in parts for stream in part.streams}
-    return Execution(streams=list(streams.values()), command=tuple(parts), decide=_Together(streams), context=context)
+    return Execution(
+        streams=list(streams.values()),
+        command=tuple(parts),
+        decide=_Together(streams),
+        context=context,
+        parts=len(parts),
+    )
 
 
 class _Together:

@@ -135,14 +135,22 @@ class CommitGroup:
             sleep(0)
 
     def _take(self) -> list[Pending]:
-        """Take those that are next, but none that would overtake what its caller sent before it."""
+        """Take those that are next, but none that would overtake what its caller sent before it.
+
+        An execution of more commands than a batch may have is a batch of its own.
+        """
         batch: list[Pending] = []
         held_back: list[Pending] = []
+        room = settings.EXECUTE_BATCH_COMMANDS
         with self._lock:
             self._round_began = time.monotonic()
-            while self._queue and len(batch) < settings.EXECUTE_BATCH_COMMANDS:
+            while self._queue and (self._queue[0].execution.parts <= room or not batch):
                 pending = self._queue.popleft()
-                (held_back if pending.caller.is_in_round else batch).append(pending)
+                if pending.caller.is_in_round:
+                    held_back.append(pending)
+                else:
+                    batch.append(pending)
+                    room -= pending.execution.parts
             self._queue.extendleft(reversed(held_back))
             for pending in batch:
                 pending.caller.is_in_round = True

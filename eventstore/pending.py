@@ -22,13 +22,14 @@ Permit: TypeAlias = Callable[[States], Decision | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What `execute` is asked to do: see there."""
+    """What `execute` is asked to do: see there. One that is several commands at once says how many, in `parts`."""
 
     streams: Sequence[Stream]
     command: Any
     decide: Decide
     context: CommandContext
     permit: Permit = lambda states: None
+    parts: int = 1
 
 
 class Caller:

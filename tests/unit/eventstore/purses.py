@@ -8,7 +8,8 @@ from threading import Event
 from typing import Any
 from uuid import uuid4
 
-from eventstore.execution import Execution, Stream, StreamKind, execute
+from eventstore import execution as execution_module
+from eventstore.execution import Execution, Stream, StreamKind
 from eventstore.memory import MemoryEventStore
 from eventstore.records import (
     AppendResult,
@@ -90,14 +91,7 @@ def putting(*stream_ids: str, coins: int = 1, **more: Any) -> Execution:
 
 
 def carry_out(execution: Execution, store: EventStore) -> Outcome:
-    return execute(
-        streams=execution.streams,
-        command=execution.command,
-        decide=execution.decide,
-        context=execution.context,
-        permit=execution.permit,
-        store=store,
-    )
+    return execution_module.carry_out(execution=execution, store=store)
 
 
 class HeldStore(MemoryEventStore):

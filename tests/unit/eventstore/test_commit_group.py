@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 from prometheus_client import REGISTRY
 
+from eventstore.all_or_nothing import all_or_nothing
 from eventstore.chain import event_hash
 from eventstore.exceptions import (
     IdempotencyKeyReused,
@@ -96,6 +97,16 @@ class TestSharing:
         outcomes = crowd.together(*[putting(new_purse()) for _ in range(5)])
         assert all(isinstance(outcome, Outcome) for outcome in outcomes)
         assert crowd.store.sizes == [1, 2, 2, 1]
+
+    def test_a_batch_is_bounded_in_commands_however_they_were_sent(self, crowd, settings):
+        settings.EXECUTE_BATCH_COMMANDS = 4
+
+        def whole(parts: int) -> Execution:
+            return all_or_nothing(parts=[putting(new_purse()) for _ in range(parts)], context=CommandContext())
+
+        outcomes = crowd.together(whole(3), whole(3), whole(3), putting(new_purse()), whole(9), putting(new_purse()))
+        assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+        assert crowd.store.sizes == [1, 1, 1, 2, 1, 1]
 
     def test_snapshots_are_written_within_a_batch_too(self, crowd, settings):
         settings.SNAPSHOT_EVERY_EVENTS = 3
