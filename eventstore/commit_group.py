@@ -74,8 +74,8 @@ class CommitGroup:
             if caller.is_appointed:
                 self._lead(store, caller)
             elif (seconds_left := give_up_at - time.monotonic()) > 0:
-                caller.wait(timeout_seconds=min(seconds_left, STALLED_SECONDS))
-                self._lead_if_nobody_does(caller)
+                if not caller.wait(timeout_seconds=min(seconds_left, STALLED_SECONDS)):
+                    self._lead_if_nobody_does(caller)
             else:
                 self._give_up(caller)
 
