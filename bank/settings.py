@@ -202,7 +202,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003", "axes.W002"]
 SNAPSHOT_EVERY_EVENTS = env.whole("SNAPSHOT_EVERY_EVENTS", default=100, at_least=1)
 EXECUTE_MAX_ATTEMPTS = env.whole("EXECUTE_MAX_ATTEMPTS", default=100, at_least=1)
 EXECUTE_BATCH_COMMANDS = env.whole("EXECUTE_BATCH_COMMANDS", default=64, at_least=1, at_most=1_000)
-EXECUTE_QUEUE_COMMANDS = env.whole("EXECUTE_QUEUE_COMMANDS", default=256, at_least=1, at_most=100_000)
+EXECUTE_QUEUE_COMMANDS = env.whole("EXECUTE_QUEUE_COMMANDS", default=1_024, at_least=1, at_most=100_000)
 EXECUTE_WAIT_SECONDS = env.number("EXECUTE_WAIT_SECONDS", default=10.0, at_least=0.1, at_most=3_600)
 EXECUTE_CACHE_STREAMS = env.whole("EXECUTE_CACHE_STREAMS", default=10_000, at_least=0, at_most=10_000_000)
 REFUSALS_KEPT_DAYS = env.whole("REFUSALS_KEPT_DAYS", default=90, at_least=1, at_most=36_500)
