@@ -30,9 +30,6 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.transfers
-	$(BIN)/python -m benchmarks.projections
-	$(BIN)/python -m benchmarks.rebuild
 
 # The demo's data, its secrets and its logs.
 reset: $(INSTALLED)

@@ -4,16 +4,19 @@ import argparse
 import os
 from collections.abc import Iterator
 
-from benchmarks.rows import Row, keep, now, report
+from benchmarks.rows import Row, keep, now, report, rows_from
 from benchmarks.throw_away_bank import throw_away_bank
 
 SECTIONS = ("log", "library", "view", "http", "overload", "size", "archive", "verify")
+ELSEWHERE = ("transfers", "projections", "rebuild")
+"""Modules of benchmarks that have a process and servers of their own."""
 
 
 def main() -> None:
     """Measure what the command line asks for; every figure of a document comes from one run on one machine."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", default=list(SECTIONS), metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", default=[*SECTIONS, *ELSEWHERE], metavar="SECTION")
+    parser.epilog = f"sections: {', '.join((*SECTIONS, *ELSEWHERE))}"
     parser.add_argument("--seconds", type=float, default=8.0, help="how long one load lasts")
     parser.add_argument("--rounds", type=int, default=3, help="how often each load takes its turn")
     parser.add_argument("--server", default="granian", choices=["granian", "gunicorn"])
@@ -24,15 +27,30 @@ def main() -> None:
 
     os.environ |= ENVIRONMENT
     began = now()
-    with throw_away_bank():
-        rows = []
-        for row in _measured(options):
-            print(" | ".join(row.cells()), flush=True)
-            rows.append(row)
-        versions = _versions()
-    quick = options.seconds < 8 or options.rounds < 3 or tuple(options.sections) != SECTIONS
-    document = report(rows=rows, versions=versions, began=began, quick=quick)
-    print(keep(document=document, began=began, as_latest=not quick))
+    rows: list[Row] = []
+    versions: list[str] = []
+    is_whole = options.seconds >= 8 and options.rounds >= 3 and tuple(options.sections) == (*SECTIONS, *ELSEWHERE)
+    try:
+        with throw_away_bank():
+            versions = _versions()
+            rows += _shown(_measured(options))
+        for section in ELSEWHERE:
+            if section in options.sections:
+                rows += _shown(rows_from(module=f"benchmarks.{section}"))
+    except BaseException:
+        # What was measured until then took long enough.
+        is_whole = False
+        raise
+    finally:
+        document = report(rows=rows, versions=versions, began=began, quick=not is_whole)
+        print(keep(document=document, began=began, as_latest=is_whole))
+
+
+def _shown(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield rows, and print them as they come."""
+    for row in rows:
+        print(" | ".join(row.cells()), flush=True)
+        yield row
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:

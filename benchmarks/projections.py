@@ -1,14 +1,12 @@
 """How many events a second each projection takes in while it catches up: `make bench`."""
 
-import os
 import statistics
-import sys
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks.filled_log import fill_log
+from benchmarks.rows import Row, tell
 from benchmarks.throw_away_bank import throw_away_bank
 
 EVENTS = 200_000
@@ -17,9 +15,8 @@ ACCOUNTS = 10_000
 ROUNDS = 3
 
 
-def main() -> None:
-    """Measure and print a table; every figure comes from one run on one machine."""
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, fsync on\n")
+def rows() -> Iterator[Row]:
+    """Measure each projection alone, on a bank of its own."""
     with throw_away_bank():
         from projections.garbage import spare_the_program
         from projections.projectors import PROJECTORS
@@ -27,18 +24,21 @@ def main() -> None:
         fill_log(events=EVENTS, accounts=ACCOUNTS)
         # As a worker does.
         spare_the_program()
-        print("| projection | events/s | of it in Python | waiting for PostgreSQL |")
-        print("|---|---|---|---|")
         for projector in PROJECTORS:
-            measured = [_catch_up(projector) for _ in range(ROUNDS)]
-            print(f"| {projector.name} | {_cells(measured)} |", flush=True)
+            yield _row(projector.name, [_catch_up(projector) for _ in range(ROUNDS)])
 
 
-def _cells(measured: Sequence[tuple[float, float]]) -> str:
+def _row(projection: str, measured: Sequence[tuple[float, float]]) -> Row:
     seconds, cpu_seconds = min(measured)
-    waiting = seconds - cpu_seconds
-    spread = f"{EVENTS / seconds:,.0f} (median {EVENTS / statistics.median(one for one, _ in measured):,.0f})"
-    return f"{spread} | {cpu_seconds / EVENTS * 1e6:.1f} µs | {waiting / EVENTS * 1e6:.1f} µs"
+    median = EVENTS / statistics.median(one for one, _ in measured)
+    cpu, waiting = (one / EVENTS * 1e6 for one in (cpu_seconds, seconds - cpu_seconds))
+    return Row(
+        section="Projections that catch up",
+        what=projection,
+        load=f"{EVENTS:,} events of {ACCOUNTS:,} accounts",
+        per_second=EVENTS / seconds,
+        note=f"the best of {ROUNDS}, median {median:,.0f}; {cpu:.1f} µs an event in Python, {waiting:.1f} µs waiting",
+    )
 
 
 def _catch_up(projector: Any) -> tuple[float, float]:
@@ -57,4 +57,4 @@ def _catch_up(projector: Any) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    tell(rows=rows())

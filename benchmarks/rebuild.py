@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 
 from benchmarks.filled_log import fill_log
 from benchmarks.rebuild_load import LONG_READ_SECONDS, load, long_read
+from benchmarks.rows import Row, tell
 from benchmarks.throw_away_bank import throw_away_bank
 
 EVENTS = 1_000_000
@@ -23,9 +23,8 @@ SEED_EVENTS_PER_SECOND = 780
 WATCHED = ("account_summary", "account_statement")
 
 
-def main() -> None:
-    """Measure and print a table; every figure comes from one run on one machine."""
-    events, accounts = (int(given) for given in (*sys.argv[1:], *map(str, (EVENTS, ACCOUNTS)[len(sys.argv) - 1 :])))
+def rows(*, events: int, accounts: int) -> Iterator[Row]:
+    """Measure rebuilds of all and of single projections, one of them behind a long read, on a bank of its own."""
     with throw_away_bank():
         fill_log(events=events, accounts=accounts)
         # The first rebuild is what fills the read models.
@@ -33,33 +32,32 @@ def main() -> None:
         with _run_projections(), load() as ended:
             time.sleep(3)
             runs = {
-                name: _replayed(*arguments)
-                for name, arguments in {
-                    "all three": (),
-                    "account_summary": ("account_summary",),
-                    "account_statement": ("account_statement",),
-                }.items()
+                "all three": _replayed(),
+                "account_summary": _replayed("account_summary"),
+                "account_statement": _replayed("account_statement"),
             }
             with long_read():
-                held = _replayed("account_summary")
+                runs[f"account_summary, behind a read of {LONG_READ_SECONDS:.0f} s"] = _replayed("account_summary")
             looks = ended()
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, fsync on, ", end="")
-    print(f"{events:,} events of {accounts:,} accounts; a writer, readers and the live projections go on\n")
-    print(
-        "| rebuild | seconds | events/s | of the seed's 780/s | s on a core | MiB at 10, 50, 90 % | longest read, ms |"
-    )
-    print("|---|---|---|---|---|---|---|")
-    for name, run in (*runs.items(), (f"account_summary, behind a read of {LONG_READ_SECONDS:.0f} s", held)):
-        rate = events / run.seconds
-        memory = ", ".join(f"{run.memory_at(share):.0f}" for share in (0.1, 0.5, 0.9))
-        longest = max(_longest(looks[table], run) for table in WATCHED)
-        print(
-            f"| {name} | {run.seconds:.1f} | {rate:,.0f} | {rate / SEED_EVENTS_PER_SECOND:.0f} "
-            f"| {sum(run.cpu.values()):.0f} | {memory} "
-            f"| {longest:.1f}; of another table {_longest(looks['another table'], run):.1f} |"
-        )
     for name, run in runs.items():
-        print(f"\n{name}: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in run.phases()))
+        print(f"{name}: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in run.phases()), file=sys.stderr)
+        yield _row(name, run, looks, events, accounts)
+
+
+def _row(name: str, run: "_Run", looks: Mapping[str, list[tuple[float, float]]], events: int, accounts: int) -> Row:
+    rate = events / run.seconds
+    memory = ", ".join(f"{run.memory_at(share):.0f}" for share in (0.1, 0.5, 0.9))
+    longest = max(_longest(looks[table], run) for table in WATCHED)
+    return Row(
+        section="Rebuilds, while a writer, readers and the live projections go on",
+        what=name,
+        load=f"{events:,} events of {accounts:,} accounts",
+        per_second=rate,
+        ratio=rate / SEED_EVENTS_PER_SECOND,
+        ratio_to=f"the {SEED_EVENTS_PER_SECOND}/s of the NestJS project",
+        note=f"{run.seconds:.1f} s; memory at 10, 50 and 90 % of it {memory} MiB; the longest read {longest:.1f} ms, "
+        f"of a table that nobody touched {_longest(looks['another table'], run):.1f} ms",
+    )
 
 
 class _Run:
@@ -135,6 +133,13 @@ def _run_projections() -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
+
+
+def main() -> None:
+    """Measure a log of the size that the command line asks for."""
+    given = [int(one) for one in sys.argv[1:] if one.isdigit()]
+    events, accounts = (*given, *(EVENTS, ACCOUNTS)[len(given) :])
+    tell(rows=rows(events=events, accounts=accounts))
 
 
 if __name__ == "__main__":

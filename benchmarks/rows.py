@@ -1,11 +1,13 @@
 """A measurement, the table of all of one run, and where it is kept."""
 
+import json
 import os
 import platform
 import re
+import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -34,6 +36,22 @@ class Row:
         ratio = "" if self.ratio is None else f"{self.ratio:.2f} of {self.ratio_to}"
         rate = "" if self.per_second is None else f"{self.per_second:,.0f}"
         return [self.what, self.load, rate, _milliseconds(self.p50_ms), _milliseconds(self.p99_ms), ratio, self.note]
+
+
+def tell(*, rows: Iterable[Row]) -> None:
+    """Print rows as they come: for people, or with --json one document a line for who started this process."""
+    for row in rows:
+        print(json.dumps(asdict(row)) if "--json" in sys.argv else " | ".join(row.cells()), flush=True)
+
+
+def rows_from(*, module: str) -> Iterator[Row]:
+    """Yield the rows of a measurement that has a process and servers of its own."""
+    command = [sys.executable, "-m", module, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+        for line in process.stdout or ():
+            yield Row(**json.loads(line))
+    if process.returncode:
+        raise AssertionError(f"{module} ended with {process.returncode}")
 
 
 def report(*, rows: Sequence[Row], versions: Sequence[str], began: datetime, quick: bool) -> str:

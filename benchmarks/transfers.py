@@ -1,13 +1,12 @@
 """How many transfers a second the bank makes, with steps together and apart: `make bench`."""
 
-import os
-import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
+from benchmarks.rows import Row, tell
 from benchmarks.throw_away_bank import throw_away_bank
 
 SECONDS = 5.0
@@ -16,18 +15,20 @@ SHAPES = {"ring": THREADS, "both directions between two accounts": 2}
 """How many accounts there are: each thread sends from one of them to the next."""
 
 
-def main() -> None:
-    """Measure and print a table; every figure comes from one run on one machine."""
+def rows() -> Iterator[Row]:
+    """Measure each shape with steps together and apart, on a bank of its own."""
     with throw_away_bank():
         from django.test.utils import override_settings
 
-        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, fsync on\n")
-        print(f"| {THREADS} threads in one process | steps | transfers/s |")
-        print("|---|---|---|")
         for shape, number_of_accounts in SHAPES.items():
             for steps in ("together", "apart"):
                 with override_settings(TRANSFER_STEPS=steps):
-                    print(f"| {shape} | {steps} | {_transfers_per_second(number_of_accounts):,.0f} |")
+                    yield Row(
+                        section="Transfers at library level",
+                        what=f"{shape}, steps {steps}",
+                        load=f"{THREADS} threads in one process",
+                        per_second=_transfers_per_second(number_of_accounts),
+                    )
 
 
 def _transfers_per_second(number_of_accounts: int) -> float:
@@ -80,4 +81,4 @@ def _send(accounts: list[str], until: float, number: int) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    tell(rows=rows())
