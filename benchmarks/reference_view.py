@@ -4,6 +4,7 @@ No token, no key, no validation, no domain, no state, no throttle, no metric and
 server and this log could reach if all that made it a bank were free.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -88,7 +89,7 @@ class _Account:
 
 
 _shared = SharedAppends()
-_idle_accounts: dict[str, _Account] = {}
+_idle_accounts: defaultdict[str, deque[_Account]] = defaultdict(deque)
 
 
 @csrf_exempt
@@ -99,10 +100,14 @@ def deposit(request: HttpRequest, account_id: str) -> HttpResponse:
     work with both.
     """
     fields = orjson.loads(request.body)
-    # Another request may have it just now, once in some hundred: then there will be two.
-    account = _idle_accounts.pop(account_id, None) or _new_account()
+    idle = _idle_accounts[account_id]
+    try:
+        account = idle.popleft()
+    except IndexError:
+        # There is none yet, or another request has it just now: from then on there are two.
+        account = _new_account()
     account, position = _appended(account, "MoneyDeposited", 2, {**fields, "contra": "external"})
-    _idle_accounts[account_id] = account
+    idle.append(account)
     content = orjson.dumps({"status": "accepted", "position": position})
     return HttpResponse(content, status=201, content_type="application/json")
 

@@ -1,5 +1,5 @@
 -- Gather what conflicts bring once for a call, where it was gathered again for each stream of it. And look for who
--- inserts at the end of the call stack alone: all of it is as long as the statements in it. And tell of up to 1,000 events
+-- inserts at the end of the call stack alone: all of it is as long as the statements in it. And tell of up to 500 events
 -- that others wrote, where it was 200: between two calls of one process another may append several batches.
 
 CREATE OR REPLACE FUNCTION refuse_direct_insert() RETURNS trigger
@@ -28,7 +28,7 @@ $$;
 -- stored command).
 --
 -- One who gives `seen_position` is also told what others wrote after it, in a row before all others: status news, the
--- position up to which it tells, and the events in `detail`. Of more than 1,000 nothing is told.
+-- position up to which it tells, and the events in `detail`. Of more than 500 nothing is told.
 --
 -- The log's lock comes first, alone in its statement. Under READ COMMITTED each later statement sees all that was committed
 -- before the lock was had, so heads are never stale; and as positions are given and committed under it, position order
@@ -185,7 +185,7 @@ BEGIN
 
     written_at := clock_timestamp();
 
-    IF head - seen_position BETWEEN 1 AND 1000 THEN
+    IF head - seen_position BETWEEN 1 AND 500 THEN
         RETURN QUERY
         SELECT 0, 'news', NULL::bigint, head, written_at, jsonb_agg(
                    to_jsonb(e) || jsonb_build_object('hash', encode(e.hash, 'hex')) ORDER BY e.position

@@ -20,9 +20,7 @@ BEGIN
 END
 $$;
 
-DROP TRIGGER events_keep_transfers_in_flight ON events;
-
-CREATE TRIGGER events_keep_transfers_in_flight AFTER INSERT ON events
+CREATE OR REPLACE TRIGGER events_keep_transfers_in_flight AFTER INSERT ON events
     FOR EACH ROW
     WHEN (starts_with(NEW.event_type, 'Transfer'))
     EXECUTE FUNCTION keep_transfers_in_flight();

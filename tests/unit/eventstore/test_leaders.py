@@ -204,11 +204,11 @@ class TestBounds:
         purse, wait = new_purse(), Caller.wait
         stopped: list[Caller] = []
 
-        def wait_or_be_stopped(caller: Caller, **timeout: float) -> None:
+        def wait_or_be_stopped(caller: Caller, **timeout: float) -> bool:
             if not stopped:
                 stopped.append(caller)
                 raise Stop
-            wait(caller, **timeout)
+            return wait(caller, **timeout)
 
         monkeypatch.setattr(Caller, "wait", wait_or_be_stopped)
         with ThreadPoolExecutor(3) as threads:
@@ -302,9 +302,9 @@ def count_waits(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     waits: list[Caller] = []
     wait = Caller.wait
 
-    def noted_wait(caller: Caller, **timeout: float) -> None:
+    def noted_wait(caller: Caller, **timeout: float) -> bool:
         waits.append(caller)
-        wait(caller, **timeout)
+        return wait(caller, **timeout)
 
     monkeypatch.setattr(Caller, "wait", noted_wait)
     return lambda: len(waits)
