@@ -36,11 +36,12 @@ def reading_all_content(application: Application) -> Application:
 
 
 def _read_at_most(stream: Any, limit: int) -> bytes:
-    # Mostly it comes in one piece.
-    content: bytes = stream.read(limit)
-    while content and len(content) < limit and (piece := stream.read(limit - len(content))):
-        content += piece
-    return content
+    pieces: list[bytes] = []
+    # Mostly it comes in one.
+    while limit and (piece := stream.read(limit)):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
 
 
 def _closing_connection(start_response: StartResponse) -> StartResponse:

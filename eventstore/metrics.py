@@ -13,12 +13,12 @@ UNAVAILABLE = Counter("eventstore_unavailable", "Calls that the store could not 
 RIGHT_OF_WAY = Counter("eventstore_right_of_way", "Times that others had to let an overtaken process write first.")
 OVERLOADED = Counter("eventstore_overloaded", "Commands turned away because too many waited.")
 BATCH_COMMANDS = Histogram(
-    "eventstore_batch_commands", "Commands decided together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+    "eventstore_batch_commands", "Commands decided together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 1000)
 )
 QUEUE_COMMANDS = Histogram(
     "eventstore_queue_commands",
     "Commands that went on waiting as a batch was taken.",
-    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
 )
 CACHE_HITS = Counter("eventstore_cache_hits", "Streams whose state was at hand.")
 CACHE_MISSES = Counter("eventstore_cache_misses", "Streams that had to be loaded.")

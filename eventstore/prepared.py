@@ -16,6 +16,8 @@ Session: TypeAlias = psycopg.Connection[Any]
 Row: TypeAlias = tuple[Any, ...]
 
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
+# What a prepared statement ends with after a column that it reads has changed its type, or if the server forgot it.
+_STALE_STATES = ("0A000", "26000")
 _ANSWERED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _numbers = count(1)
 # By session, the name under which it knows each statement; a session that is gone takes its own along.
@@ -43,18 +45,22 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
     """Return what PostgreSQL answers to `statement`, for who reads it without psycopg's types."""
     names = _names.setdefault(session, {})
     name = names.get(statement)
-    if name is None or not _has_begun(session):
+    if name is None or not _begun(session):
         return _run_by_cursor(session, names, statement, parameters, binary)
     _, order = _numbered(statement)
     values = _dumped(session, [parameters[parameter] for parameter in order])
     result = session.pgconn.exec_prepared(name, values, result_format=Format.BINARY if binary else Format.TEXT)
     if result.status not in _ANSWERED:
-        raise _error(session, result)
+        error = _error(session, result)
+        if error.sqlstate in _STALE_STATES:
+            # The next time it is prepared anew.
+            del names[statement]
+        raise error
     return result
 
 
-def _has_begun(session: Session) -> bool:
-    """Tell whether a statement may follow: outside of autocommit a transaction comes first, which is begun if need be.
+def _begun(session: Session) -> bool:
+    """Begin a transaction if one must come first, as outside of autocommit; tell whether a statement may follow.
 
     psycopg begins one when a cursor is used, and finds this one begun. How to begin another kind it alone knows.
     """
@@ -78,10 +84,15 @@ def _run_by_cursor(
         cursor.execute(text, values, prepare=False, binary=binary)
     else:
         name = f"bank_{next(_numbers)}"
-        with session.pipeline():
-            session.execute(f"PREPARE {name} AS {text}".encode())
-            cursor.execute(text, values, prepare=False, binary=binary)
-        names[statement] = name.encode()
+        preparing = psycopg.RawCursor(session)
+        try:
+            with session.pipeline():
+                preparing.execute(f"PREPARE {name} AS {text}".encode())
+                cursor.execute(text, values, prepare=False, binary=binary)
+        finally:
+            # It stays prepared also where it was refused this time, and if the transaction is rolled back.
+            if preparing.pgresult is not None and preparing.pgresult.status == ExecStatus.COMMAND_OK:
+                names[statement] = name.encode()
     if cursor.pgresult is None:
         raise AssertionError("an executed statement has a result")
     return cursor.pgresult

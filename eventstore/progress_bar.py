@@ -10,10 +10,16 @@ from rich.text import Text
 
 
 @contextmanager
-def progress_bar(*, title: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told of each so many `unit` done. Where nobody watches a terminal, nothing is drawn."""
+def progress_bar(
+    *, title: str, unit: str, total: int | None, transient: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Give a function that is told of each so many `unit` done. Where nobody watches a terminal, nothing is drawn.
+
+    One that is `transient` leaves nothing behind.
+    """
     console = Console(stderr=True)
-    with Progress(*columns(unit=unit), console=console, disable=not console.is_terminal) as progress:
+    is_watched = console.is_terminal
+    with Progress(*columns(unit=unit), console=console, disable=not is_watched, transient=transient) as progress:
         task = progress.add_task(title, total=total)
         yield partial(progress.advance, task)
 

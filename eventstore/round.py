@@ -75,7 +75,7 @@ class Round:
 
     def run(self) -> None:
         """Do one turn; who has no answer afterwards takes part in the next."""
-        metrics.BATCH_COMMANDS.observe(len(self._batch))
+        metrics.BATCH_COMMANDS.observe(sum(pending.execution.parts for pending in self._batch))
         if any(pending.attempts >= ATTEMPTS_TO_BE_OVERTAKEN for pending in self._batch):
             self._run_with_right_of_way()
         else:

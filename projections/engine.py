@@ -125,7 +125,7 @@ def _move(checkpoint: ProjectionCheckpoint, position: int) -> None:
     checkpoint.position = position
     if connection.vendor == "postgresql":
         moved = {"projection": checkpoint.projection, "position": position, "now": timezone.now()}
-        rows_of(sql=statement("move_checkpoint"), parameters=moved)
+        [[_]] = rows_of(sql=statement("move_checkpoint"), parameters=moved)
     else:
         checkpoint.heartbeat_at = timezone.now()
         checkpoint.save(force_update=True)

@@ -120,9 +120,9 @@ def on_one_line(error: object) -> str:
 def _rest_seconds(*, turn_seconds: float) -> float:
     """Return how long to rest after a turn that had events.
 
-    A turn costs nearly the same with one event as with fifty, and those of the rest share the next one. So the slower
-    turns are, because others need the machine, the less of it is taken; and read models stay some hundredths of a
-    second behind.
+    A turn costs nearly the same with one event as with fifty, and those of the rest share the next one. A turn of up to
+    ten milliseconds takes a fifth of the time; longer ones take more of it, for read models are to stay less than a
+    tenth of a second behind.
     """
     return min(max(BUSY_SECONDS, REST_PER_WORK * turn_seconds), MAX_BUSY_SECONDS)
 

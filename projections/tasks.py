@@ -34,7 +34,7 @@ def advance_projections() -> None:
     except Exception as error:
         log_interruption(error)
     finally:
-        # Workers fork, and databases go away: no slice begins with a connection of another time.
+        # Databases go away: no slice begins with a connection of another time.
         connection.close()
 
 

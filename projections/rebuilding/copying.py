@@ -57,7 +57,7 @@ class Copying:
         }
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             # As text, times would be read by Django's way, which takes ten times as long.
-            query = cursor.execute(statement("events_of_streams"), parameters, prepare=True, binary=True)
+            query = cursor.execute(statement("events_of_streams"), parameters, binary=True)
             rows = query.fetchall()
         return [recorded_event(row) for row in rows]
 

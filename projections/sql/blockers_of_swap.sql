@@ -9,7 +9,7 @@ WHERE activity.pid <> pg_backend_pid()
         AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND (
             held.relation = to_regclass(%(table)s)
-            OR (held.relation = to_regclass('public.verified_streams') AND held.mode = 'RowExclusiveLock')
+            OR (held.relation = to_regclass('public.verified_streams') AND held.mode <> 'AccessShareLock')
         )
   )
 ORDER BY activity.xact_start

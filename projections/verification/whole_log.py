@@ -77,6 +77,8 @@ def wrong_transfers(*, buckets: list[int], head: int, limit: int) -> Iterator[Di
                 yield _wrong_transfer(transfer_id, expected, legs)
                 if found >= limit:
                     return
+        if len(some) < TRANSFERS_A_PASS:
+            break
         after = max(some)
     # Something of these could be counted in one way and not in the other: a stream of theirs cannot be folded.
     yield from wrong_buckets(buckets=sorted(set(buckets) - named))

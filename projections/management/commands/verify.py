@@ -59,7 +59,8 @@ class Command(BaseCommand):
             with ExitStack() as bar:
 
                 def begin(head: int) -> None:
-                    run.on_events = bar.enter_context(progress_bar(title="verify", unit="events", total=head))
+                    shown = progress_bar(title="verify", unit="events", total=head, transient=True)
+                    run.on_events = bar.enter_context(shown)
 
                 run.on_head = begin
                 run.verify_bank()

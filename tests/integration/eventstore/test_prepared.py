@@ -1,5 +1,6 @@
 """Statements by libpq's own call: the rows, the errors and the transactions that a cursor would have given."""
 
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any
@@ -128,3 +129,94 @@ def test_inside_a_transaction_it_is_part_of_it(session, times_before):
         fetch(session, statement, value="inside")
         assert fetch(session, "SELECT current_setting('bank.test')") == [("inside",)]
     assert fetch(session, "SELECT current_setting('bank.test', true)")[0][0] != "inside"
+
+
+def bank_statements(session) -> int:
+    [[count]] = session.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'bank%'").fetchall()
+    return count
+
+
+def test_what_was_written_in_a_transaction_goes_with_it(session):
+    session.execute("CREATE TEMPORARY TABLE kept (n integer)")
+    insert, read = "INSERT INTO kept VALUES (%(n)s::integer) RETURNING n", "SELECT n FROM kept"
+    # The first time it is prepared, inside what is rolled back; the second time it begins the transaction itself.
+    for _ in range(2):
+        with suppress(RuntimeError), transaction.atomic():
+            assert fetch(session, insert, n="1") == [(1,)]
+            with suppress(RuntimeError), transaction.atomic():
+                assert fetch(session, insert, n="2") == [(2,)]
+                raise RuntimeError
+            assert fetch(session, read) == [(1,)]
+            raise RuntimeError
+        assert fetch(session, read) == []
+    with transaction.atomic():
+        assert fetch(session, insert, n="3") == [(3,)]
+    assert fetch(session, read) == [(3,)]
+
+
+def test_in_a_transaction_that_failed_it_fails_until_that_is_rolled_back(session):
+    statement = "SELECT %(text)s::text::integer"
+    assert fetch(session, statement, text="5") == [(5,)]
+    with transaction.atomic():
+        point = transaction.savepoint()
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            fetch(session, statement, text="x")
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            fetch(session, statement, text="6")
+        transaction.savepoint_rollback(point)
+        assert fetch(session, statement, text="7") == [(7,)]
+    assert fetch(session, statement, text="8") == [(8,)]
+
+
+def test_a_transaction_of_another_kind_is_begun_as_that(session):
+    statement = "SELECT current_setting('transaction_isolation')"
+    assert fetch(session, statement) == [("read committed",)]
+    session.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    try:
+        with transaction.atomic():
+            assert fetch(session, statement) == [("serializable",)]
+    finally:
+        session.isolation_level = None
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_after_a_column_has_changed_its_type_it_fails_once(session, inside):
+    session.execute("CREATE TEMPORARY TABLE kept AS SELECT 1::integer AS n")
+    for _ in range(2):
+        assert fetch(session, "SELECT n FROM kept") == [(1,)]
+    session.execute("ALTER TABLE kept ALTER COLUMN n TYPE text")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        with transaction.atomic() if inside else nullcontext():
+            fetch(session, "SELECT n FROM kept")
+    with transaction.atomic() if inside else nullcontext():
+        assert fetch(session, "SELECT n FROM kept") == [("1",)]
+    assert fetch(session, "SELECT n FROM kept") == [("1",)]
+
+
+def test_what_is_refused_the_first_time_is_prepared_once(session):
+    before = bank_statements(session)
+    for _ in range(3):
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            fetch(session, "SELECT %(text)s::text::integer + 1", text="x")
+    assert bank_statements(session) == before + 1
+    assert fetch(session, "SELECT %(text)s::text::integer + 1", text="1") == [(2,)]
+
+
+def test_one_that_cannot_be_prepared_is_not_taken_for_prepared(session):
+    before = bank_statements(session)
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            fetch(session, "SELECT 1 FROM there_is_no_such_table")
+    assert bank_statements(session) == before
+
+
+def test_it_reads_the_table_that_the_search_path_finds_first(session):
+    read = "SELECT n FROM kept"
+    session.execute("CREATE TEMPORARY TABLE kept AS SELECT 1::integer AS n")
+    assert fetch(session, read) == [(1,)]
+    with transaction.atomic():
+        session.execute("CREATE SCHEMA shadow; CREATE TABLE shadow.kept AS SELECT 2::integer AS n")
+        session.execute("SET LOCAL search_path = shadow, pg_temp")
+        assert fetch(session, read) == [(2,)]
+        transaction.set_rollback(True)
+    assert fetch(session, read) == [(1,)]

@@ -13,8 +13,10 @@ from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.projectors import PROJECTORS
 from tests.factories import NewEventFactory, StreamAppendFactory
 from tests.integration.projections.account_log import (
+    ACCOUNT_PROJECTORS,
     account_append,
     append,
+    assert_read_models_match,
     assert_rows_match,
     busy_account,
     deposited,
@@ -33,6 +35,8 @@ ACCOUNTS = 24
 LONG_ACCOUNT_EVENTS = 120
 PACE_SECONDS = 0.02
 """So that what fifty rounds leave to compare does not take longer than they."""
+POISON_EVERY = 50
+"""Often enough that a few rounds have one, and so seldom that after fifty there are accounts left that have none."""
 
 
 class Writer:
@@ -48,6 +52,7 @@ class Writer:
         self._begun: list[StreamAppend] = []
         self._ended: list[StreamAppend] = []
         self.poisoned: dict[str, int] = {}
+        self._numbers = count()
         self._stop = Event()
 
     @property
@@ -61,14 +66,13 @@ class Writer:
     def write(self) -> None:
         """Write until told to stop."""
         try:
-            for number in count():
-                if self._stop.wait(PACE_SECONDS):
-                    return
+            while not self._stop.wait(PACE_SECONDS):
+                number = next(self._numbers)
                 if number % 10 == 9:
                     self._write_transfer()
                 else:
-                    chosen = self._dice.randrange(len(self._accounts))
-                    poison = number % 150 == 148 and chosen > 0
+                    chosen = self._dice.randrange(1 if number % POISON_EVERY == POISON_EVERY // 2 else 0, ACCOUNTS)
+                    poison = number % POISON_EVERY == POISON_EVERY // 2
                     self._accounts[chosen] = self._next(self._accounts[chosen], poison=poison)
         finally:
             connection.close()
@@ -108,6 +112,7 @@ class Writer:
         finally:
             self._stop.set()
             thread.join(DEADLINE_SECONDS)
+            assert not thread.is_alive()
 
 
 def assert_rows_are_what_the_checkpoints_say(writer: Writer) -> None:
@@ -119,7 +124,7 @@ def assert_rows_are_what_the_checkpoints_say(writer: Writer) -> None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        positions = dict(ProjectionCheckpoint.objects.values_list("projection", "position"))
+        positions = checkpoints()
         failures = ProjectionFailure.objects.filter(stream_id__in=stream_ids)
         parked = {(one.projection, one.stream_id): one for one in failures}
         events = {stream_id: events_of(stream_id) for stream_id in stream_ids}
@@ -129,6 +134,26 @@ def assert_rows_are_what_the_checkpoints_say(writer: Writer) -> None:
                 if failure := parked.get((projector.name, stream_id)):
                     known = known[: _known_while_parked(failure)]
                 _assert_match(projector.name, stream_id, known)
+
+
+def assert_all_is_projected(writer: Writer) -> None:
+    """Compare everything once all is caught up with: no stream is parked but those that are poisoned, each there."""
+    assert_rows_are_what_the_checkpoints_say(writer)
+    failures = ProjectionFailure.objects.filter(stream_id__in=writer.stream_ids)
+    expected = {(one.name, *poisoned) for one in ACCOUNT_PROJECTORS for poisoned in writer.poisoned.items()}
+    assert set(failures.values_list("projection", "stream_id", "version")) == expected
+    assert expected
+    assert_read_models_match([one for one in writer.account_streams if one not in writer.poisoned])
+    failures.delete()
+
+
+def has_moved(before: dict[str, int]) -> bool:
+    """Tell whether any projection has come further than in `before`."""
+    return checkpoints() != before
+
+
+def checkpoints() -> dict[str, int]:
+    return dict(ProjectionCheckpoint.objects.values_list("projection", "position"))
 
 
 def _known_while_parked(failure: ProjectionFailure) -> int:

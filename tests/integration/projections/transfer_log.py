@@ -29,6 +29,20 @@ STATES = {
 }
 
 
+ROW_COLUMNS = (
+    "version",
+    "first_position",
+    "last_position",
+    "source_account_id",
+    "destination_account_id",
+    "amount",
+    "currency",
+    "state",
+    "failure_code",
+    "refunded_to",
+)
+
+
 def transfer_append(*events: TransferEvent, after: StreamAppend | None = None) -> StreamAppend:
     """Return the append of `events` to their transfer: a new one, or the one that `after` left."""
     stored = [NewEventFactory.build(event_type=t, schema_version=v, data=data) for t, v, data in map(encode, events)]
@@ -62,7 +76,7 @@ def ended_transfer(dice: random.Random, begun: StreamAppend) -> StreamAppend:
 def transfer_rows(stream_id: str) -> list[tuple[Any, ...]]:
     """Return a transfer's row, if it has one, beginning with the version that it knows."""
     rows = TransferStatus.objects.filter(transfer_id=stream_id.removeprefix(PREFIX))
-    return list(rows.values_list("version", "state", "amount", "failure_code", "first_position", "last_position"))
+    return list(rows.values_list(*ROW_COLUMNS))
 
 
 def expected_transfer_rows(events: Sequence[RecordedEvent]) -> list[tuple[Any, ...]]:
@@ -70,5 +84,6 @@ def expected_transfer_rows(events: Sequence[RecordedEvent]) -> list[tuple[Any, .
     if not events:
         return []
     first, last = events[0], events[-1]
-    failure = last.data.get("code")
-    return [(last.version, STATES[last.event_type], first.data["amount"], failure, first.position, last.position)]
+    asked = [first.data[name] for name in ("sourceAccountId", "destinationAccountId", "amount", "currency")]
+    ended = (STATES[last.event_type], last.data.get("code"), last.data.get("refundedTo"))
+    return [(last.version, first.position, last.position, *asked, *ended)]

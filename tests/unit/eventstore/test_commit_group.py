@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 from prometheus_client import REGISTRY
 
+from eventstore import commit_group
 from eventstore.all_or_nothing import all_or_nothing
 from eventstore.chain import event_hash
 from eventstore.exceptions import (
@@ -107,6 +108,23 @@ class TestSharing:
         outcomes = crowd.together(whole(3), whole(3), whole(3), putting(new_purse()), whole(9), putting(new_purse()))
         assert all(isinstance(outcome, Outcome) for outcome in outcomes)
         assert crowd.store.sizes == [1, 1, 1, 2, 1, 1]
+
+    def test_a_leader_lets_others_come_where_there_are_others(self, crowd, settings, monkeypatch):
+        looks: list[float] = []
+        monkeypatch.setattr(commit_group, "sleep", looks.append)
+        for _ in range(2):
+            carry_out(putting(new_purse()), crowd.store)
+        assert looks == []
+        crowd.together(putting(new_purse()), putting(new_purse()))
+        assert looks == [commit_group.LOOK_SECONDS]
+        # Those that it has just shared a round with may come again.
+        carry_out(putting(new_purse()), crowd.store)
+        assert len(looks) == 2
+        carry_out(putting(new_purse()), crowd.store)
+        assert len(looks) == 2
+        settings.EXECUTE_BATCH_COMMANDS = 2
+        crowd.together(*[putting(new_purse()) for _ in range(4)])
+        assert len(looks) == 2
 
     def test_snapshots_are_written_within_a_batch_too(self, crowd, settings):
         settings.SNAPSHOT_EVERY_EVENTS = 3

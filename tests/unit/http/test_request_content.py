@@ -37,6 +37,12 @@ def test_announced_content_comes_whole(settings, content):
     assert headers == [("X", "y")]
 
 
+def test_no_more_is_read_than_was_announced(settings):
+    stream = BytesIO(b"0123456789")
+    seen, _ = answer(stream, settings, CONTENT_LENGTH="4")
+    assert (seen["content"], stream.tell()) == (b"0123", 4)
+
+
 def test_chunked_content_gets_its_length(settings):
     seen, _ = answer(Pieces(b"01234"), settings, HTTP_TRANSFER_ENCODING="chunked")
     assert (seen["content"], seen["CONTENT_LENGTH"]) == (b"01234", "5")

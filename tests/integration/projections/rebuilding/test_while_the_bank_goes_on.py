@@ -13,6 +13,7 @@ from eventstore.records import StreamAppend
 from eventstore.store import event_store
 from projections.engine import advance
 from projections.models import ProjectionCheckpoint, ProjectionRebuild
+from projections.rebuilding import swapping
 from projections.rebuilding.exceptions import SwapBlocked
 from projections.rebuilding.rebuild import Phase, RebuildProgress, rebuild_projection
 from tests.integration.eventstore.log_copies import raw_connection
@@ -115,6 +116,22 @@ def test_behind_a_long_read_the_swap_gives_up_and_readers_get_on(totals, setting
     assert Phase.COPYING not in {one.phase for one in told}
     assert identity_of("thing_totals") != before
     assert totals.totals(latest) == [(3, 13)]
+
+
+def test_readers_wait_behind_a_swap_for_less_than_fifty_milliseconds():
+    assert 0 < swapping.WAIT_FOR_READERS_MS < 50
+
+
+def test_who_verifies_is_named_to_a_swap_in_whose_way_it_is(totals, settings, monkeypatch):
+    settings.REBUILD_SWAP_SECONDS = 0.0
+    monkeypatch.setattr(swapping, "WAIT_FOR_OTHERS_MS", 20)
+    totals.numbers(1, 2)
+    with raw_connection() as verifying:
+        verifying.execute("BEGIN; LOCK TABLE verified_streams IN ROW EXCLUSIVE MODE")
+        with pytest.raises(SwapBlocked, match=f"in the way is process {verifying.info.backend_pid} "):
+            rebuild_projection(projector=totals)
+        verifying.execute("COMMIT")
+    rebuild_projection(projector=totals)
 
 
 def test_a_long_read_that_ends_lets_the_swap_through(totals):
