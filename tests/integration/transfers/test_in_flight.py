@@ -3,8 +3,10 @@
 import pytest
 from django.db import connection
 
+from accounts.handlers import freeze_account
 from bank.metrics import exposition
-from tests.integration.transfers.settlements import no_settlements
+from tests.factories import FreezeAccountFactory
+from tests.integration.transfers.settlements import no_settlements, stopped_transfer
 from tests.keyed_account_commands import opened_with
 from tests.transfer_books import OPEN, transfer, transfer_id_of
 from transfers.domain.commands import RetryTransfer
@@ -41,6 +43,15 @@ def test_a_stopped_transfer_is_due_until_it_has_ended(stopped):
     assert resume_transfer(transfer_id=stopped).state == "COMPLETED"
     assert stopped not in due_transfers(limit=MANY)
     assert not is_listed(stopped)
+
+
+def test_one_that_is_refunded_has_ended_too():
+    transfer_id, source, destination = stopped_transfer()
+    freeze_account(command=FreezeAccountFactory.build(account_id=destination), context=OPEN)
+    assert is_listed(transfer_id)
+    resumed = resume_transfer(transfer_id=transfer_id)
+    assert (resumed.state, resumed.failure.refunded_to) == ("FAILED", source)
+    assert not is_listed(transfer_id)
 
 
 def test_one_that_is_in_good_hands_is_not_due(settings, stopped):
