@@ -46,25 +46,20 @@ def run_projections(**variables: str) -> AbstractContextManager[subprocess.Popen
 
 @contextmanager
 def celery_worker(**variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker with a queue of its own, in which one tick of beat waits for it."""
-    queue = f"projections-{uuid4()}"
-    with Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False) as beat:
-        beat.send_task("projections.advance", queue=queue)
+    """Run a projection worker in whose queue one tick of beat waits."""
     slices = {"PROJECTION_SLICE_SECONDS": str(CATCH_UP_SECONDS)}
-    worker = (
-        "-m",
-        "celery",
-        "-A",
-        "bank.celery:app",
-        "worker",
-        "--pool",
-        "threads",
-        "--concurrency",
-        "1",
-        "--queues",
-        queue,
-    )
-    with running(*worker, **slices, **variables) as process:
+    with worker_with(task="projections.advance", threads=1, **slices, **variables) as process:
+        yield process
+
+
+@contextmanager
+def worker_with(*, task: str, threads: int, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Celery worker as production has it, with a queue of its own in which one message waits, that of `task`."""
+    queue = str(uuid4())
+    with Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False) as beat:
+        beat.send_task(task, queue=queue)
+    pool = ("--pool", "threads", "--concurrency", str(threads), "--queues", queue)
+    with running("-m", "celery", "-A", "bank.celery:app", "worker", *pool, **variables) as process:
         yield process
 
 

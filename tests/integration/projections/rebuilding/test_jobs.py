@@ -1,15 +1,12 @@
 """Rebuilds that somebody asked for: found in the database, done once, and gone on with after their worker's death."""
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from subprocess import Popen
 from uuid import uuid4
 
 import pytest
-from celery import Celery
-from django.conf import settings as bank_settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
@@ -26,7 +23,7 @@ from projections.runner import catch_up
 from tests.integration.eventstore.log_copies import raw_connection
 from tests.integration.projections.account_log import append, assert_read_models_match, busy_account
 from tests.integration.projections.rebuilding.catalogue import identity_of
-from tests.integration.projections.test_run_projections import running
+from tests.integration.projections.test_run_projections import worker_with
 from tests.polling import wait_until
 
 NAMES = [projector.name for projector in PROJECTORS]
@@ -142,27 +139,8 @@ def test_a_job_whose_processes_die_fails_and_says_so(monkeypatch):
     assert (job.state, job.error) == ("FAILED", "PartProcessDied: a process that rebuilt account_summary died")
 
 
-@contextmanager
-def jobs_worker(**variables: str) -> Iterator[Popen[bytes]]:
-    """Run a Celery worker with a queue of its own, in which one tick of beat waits for it."""
-    queue = f"jobs-{uuid4()}"
-    with Celery(broker=bank_settings.CELERY_BROKER_URL, set_as_current=False) as beat:
-        beat.send_task("projections.work_on_jobs", queue=queue)
-    worker = (
-        "-m",
-        "celery",
-        "-A",
-        "bank.celery:app",
-        "worker",
-        "--pool",
-        "threads",
-        "--concurrency",
-        "4",
-        "--queues",
-        queue,
-    )
-    with running(*worker, **variables) as process:
-        yield process
+def jobs_worker(**variables: str) -> AbstractContextManager[Popen[bytes]]:
+    return worker_with(task="projections.work_on_jobs", threads=4, **variables)
 
 
 def test_a_killed_workers_job_is_gone_on_with():
