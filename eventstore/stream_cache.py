@@ -20,7 +20,7 @@ from eventstore.folding import Stream, StreamKind, fold_events
 from eventstore.records import JsonObject, RecordedEvent, StoredState
 
 MAX_NEWS = 100
-"""A stream that others write to so often, and this process never, need not be known."""
+"""A stream that others write to so often between two commands on it here is loaded again as fast as it is folded."""
 
 ReadEvent: TypeAlias = Callable[[JsonObject], RecordedEvent]
 
