@@ -85,6 +85,7 @@ def _measured(options: argparse.Namespace) -> Iterator[Row]:
                 yield from lag_rows.rows(scene=scene)
             if "overload" in options.sections:
                 yield from overload_rows.rows(scene=scene)
+        yield http_rows.sound_books()
     if "size" in options.sections:
         yield from size_rows.rows()
     if "archive" in options.sections:

@@ -97,6 +97,22 @@ def rows(*, scene: Scene) -> Iterator[Row]:
         yield _row(what, connections, [scene.of_bank(kind, connections) for _ in range(scene.rounds)])
 
 
+def sound_books() -> Row:
+    """Verify the whole log and all read models after the loads. Raises AssertionError if anything differs."""
+    from projections.projectors import PROJECTORS
+    from projections.runner import catch_up
+    from projections.verification.differences import Report
+    from projections.verification.run import Run
+
+    catch_up()
+    report = Report(limit=10)
+    Run(projectors=PROJECTORS, report=report).verify_bank()
+    if report.remaining or report.parked_streams:
+        raise AssertionError(report)
+    found = f"no difference in {report.events:,} events of {report.streams:,} streams"
+    return Row(section="After these loads", what="verify of the log and of every read model", load="", note=found)
+
+
 def _beside_reference(scene: Scene, connections: int) -> Iterator[Row]:
     deposits, references = [], []
     for _ in range(scene.rounds):
