@@ -89,16 +89,19 @@ def exchanges(side: str, token: str) -> Mapping[str, Exchange]:
 
 
 def _bare_without_append(exchange: Exchange) -> Exchange:
+    """Return `exchange` with nothing written, and with accounts of its own: they are in no log."""
     from benchmarks import reference_view
 
-    append = reference_view._appended
+    append, accounts = reference_view._appended, reference_view._idle_accounts
+    own_accounts = type(accounts)(accounts.default_factory)
 
     def exchange_without(number: int) -> None:
         reference_view._appended = lambda account, *_: (account, 1)
+        reference_view._idle_accounts = own_accounts
         try:
             exchange(number)
         finally:
-            reference_view._appended = append
+            reference_view._appended, reference_view._idle_accounts = append, accounts
 
     return exchange_without
 
