@@ -25,7 +25,7 @@ from projections.rebuilding.shadows import enter_shadow, inside_shadow, leave_sh
 from projections.statements import statement
 
 # With the commit that follows, and on a busy machine, readers wait for less than 50 ms.
-WAIT_FOR_READERS_MS = 20
+WAIT_FOR_READERS_MS = 10
 # Whoever vacuums a table gives way after a second.
 WAIT_FOR_OTHERS_MS = 3_000
 MAX_LAST_BATCHES = 5
