@@ -21,6 +21,7 @@ from tests.integration.projections.account_log import account_append, append, cr
 from tests.journeys.web_server import database_url
 from tests.own_bank import PROJECT_DIR, environment
 from tests.polling import wait_until
+from tests.terminals import everything_shown
 
 ACCOUNTS = 1_500
 
@@ -126,7 +127,7 @@ def test_a_bar_is_drawn_on_a_terminal(monkeypatch):
         monkeypatch.setattr(sys, "stderr", stderr)
         with progress_bar(title="import", unit="lines", total=500) as advance:
             advance(500)
-    drawn = os.read(watching, 65_536).decode()
+    drawn = everything_shown(watching)
     os.close(watching)
     assert "import" in drawn
     assert "500/500" in drawn

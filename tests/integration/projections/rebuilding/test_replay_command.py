@@ -33,6 +33,7 @@ from tests.integration.projections.rebuilding.catalogue import definition_of, id
 from tests.integration.projections.test_run_projections import environment, run_projections
 from tests.own_bank import PROJECT_DIR, manage
 from tests.polling import wait_until
+from tests.terminals import everything_shown
 
 TABLES = ("account_summary", "account_statement", "transfer_status")
 
@@ -167,18 +168,11 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left(accounts):
     command = [sys.executable, "manage.py", "replay", "account_statement"]
     with subprocess.Popen(command, cwd=PROJECT_DIR, env=environ, stdout=end, stderr=end):
         os.close(end)
-        shown = "".join(iter(lambda: read_some(terminal), ""))
+        shown = everything_shown(terminal)
     assert "account_statement: copying" in shown
     assert re.search(r"[\d,]+ events/s", shown)
     assert re.search(r"\d:\d\d:\d\d", shown)
     assert "account_statement: rebuilt from" in shown
-
-
-def read_some(terminal: int) -> str:
-    try:
-        return os.read(terminal, 65_536).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def kill_at_random(*, rounds: int, seed: int) -> None:
