@@ -67,7 +67,6 @@ class _Run:
         self.began = time.monotonic()
         self.lines: list[tuple[float, str]] = []
         self.memory: list[tuple[float, float]] = []
-        self.cpu: dict[int, float] = {}
         self.ended = self.began
 
     @property
@@ -110,14 +109,13 @@ def _replayed(*arguments: str) -> _Run:
 
 
 def _watch(run: _Run, process) -> None:  # type: ignore[no-untyped-def]
-    """Note the memory, in MiB, and the time on a core of the process and all that it started."""
+    """Note the memory, in MiB, of the process and all that it started."""
     import psutil
 
     total = 0.0
     with suppress(psutil.Error):
         for one in (process, *process.children(recursive=True)):
             total += one.memory_info().rss / 2**20
-            run.cpu[one.pid] = sum(one.cpu_times()[:2])
     run.memory.append((time.monotonic(), total))
 
 

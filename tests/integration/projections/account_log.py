@@ -1,13 +1,13 @@
 """Puts account events into the log, with no rule in their way, and folds the log again by arithmetic alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
 from accounts.domain.events import AccountCreated, AccountEvent, MoneyDeposited, MoneyWithdrawn
 from accounts.event_types import encode
 from accounts.repository import account_stream_id
-from eventstore.records import Appended, Commit, RecordedEvent, StreamAppend
+from eventstore.records import Appended, Commit, JsonObject, RecordedEvent, StreamAppend
 from eventstore.store import event_store
 from projections.models import AccountStatement, AccountSummary
 from projections.projectors import PROJECTORS
@@ -35,8 +35,14 @@ def withdrawn(account_id: str, amount: int, **said: Any) -> MoneyWithdrawn:
 
 def account_append(*events: AccountEvent, after: StreamAppend | None = None) -> StreamAppend:
     """Return the append of `events` to their account: a new one, or the one that `after` left."""
-    stored = [NewEventFactory.build(event_type=t, schema_version=v, data=data) for t, v, data in map(encode, events)]
-    stream_id = account_stream_id(events[0].account_id)
+    return stored_append(account_stream_id(events[0].account_id), map(encode, events), after=after)
+
+
+def stored_append(
+    stream_id: str, encoded: Iterable[tuple[str, int, JsonObject]], *, after: StreamAppend | None
+) -> StreamAppend:
+    """Return the append of events to a stream, each by its stored name, schema version and data."""
+    stored = [NewEventFactory.build(event_type=t, schema_version=v, data=data) for t, v, data in encoded]
     return StreamAppendFactory.build(stream_id=stream_id, after=after, events=tuple(stored))
 
 

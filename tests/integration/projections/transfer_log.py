@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from eventstore.records import RecordedEvent, StreamAppend
 from projections.models import TransferStatus
-from tests.factories import NewEventFactory, StreamAppendFactory
+from tests.integration.projections.account_log import stored_append
 from transfers.domain.events import (
     TransferCompleted,
     TransferDebited,
@@ -45,9 +45,7 @@ ROW_COLUMNS = (
 
 def transfer_append(*events: TransferEvent, after: StreamAppend | None = None) -> StreamAppend:
     """Return the append of `events` to their transfer: a new one, or the one that `after` left."""
-    stored = [NewEventFactory.build(event_type=t, schema_version=v, data=data) for t, v, data in map(encode, events)]
-    stream_id = transfer_stream_id(events[0].transfer_id)
-    return StreamAppendFactory.build(stream_id=stream_id, after=after, events=tuple(stored))
+    return stored_append(transfer_stream_id(events[0].transfer_id), map(encode, events), after=after)
 
 
 def begun_transfer(dice: random.Random) -> StreamAppend:
