@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from uuid import uuid4
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from eventstore.new_ids import new_id
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -21,7 +22,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request_id = _sane(request.META.get("HTTP_X_REQUEST_ID")) or str(uuid4())
+        request_id = _sane(request.META.get("HTTP_X_REQUEST_ID")) or str(new_id())
         correlation_id = _sane(request.META.get("HTTP_X_CORRELATION_ID")) or request_id
         request.META["HTTP_X_REQUEST_ID"] = request_id
         request.META["HTTP_X_CORRELATION_ID"] = correlation_id

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import get_ident
 from typing import Any, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from eventstore.exceptions import OutcomeUnknown, VersionConflict
 from eventstore.folding import States, Stream
+from eventstore.new_ids import new_id
 from eventstore.records import CommandContext, Decision, Outcome
 
 NewId: TypeAlias = Callable[[], UUID]
@@ -99,7 +100,7 @@ class Pending:
         if refusal is None:
             _check_expected_versions(states, asked.context.expected_versions)
         now = _business_time(states, asked.context)
-        return refusal or asked.decide(states, asked.command, now, uuid4), now
+        return refusal or asked.decide(states, asked.command, now, new_id), now
 
 
 def _check_expected_versions(states: States, expected_versions: Mapping[str, int]) -> None:
