@@ -96,13 +96,18 @@ class AnswerHeaders(ResponseHeaders):
         """Return pairs of name and value."""
         return self._store.values()
 
+    def fill_in(self, others: ResponseHeaders) -> None:
+        """Set those of `others` that are not set."""
+        self._store = {**others._store, **self._store}
+
 
 class JsonAnswer(HttpResponse):
     """An answer whose content is JSON already."""
 
     def __init__(self, content: str | bytes, *, status: int, headers: Mapping[str, str]) -> None:
         super().__init__(content, content_type="application/json", status=status)
-        plain = AnswerHeaders(self.headers)
+        plain = AnswerHeaders({})
+        plain.fill_in(self.headers)
         for name, value in headers.items():
             plain[name] = value
         self.headers = plain

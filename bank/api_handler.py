@@ -8,6 +8,7 @@ from django.utils.log import log_response
 
 from bank.dead_connections import drop_dead_connections
 from bank.middleware import is_for_the_api
+from bank.request_content import CONTENT
 
 
 class BankHandler(WSGIHandler):
@@ -23,6 +24,9 @@ class BankHandler(WSGIHandler):
             return super().__call__(environ, start_response)
         drop_dead_connections()
         request = self.request_class(environ)
+        if (content := environ.get(CONTENT)) is not None:
+            # It was read and measured: Django would do both again.
+            request._body = content
         response = self._middleware_chain(request)  # type: ignore[attr-defined]
         if response.status_code >= 500:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 ASK_AGAIN_SECONDS = 0.1
 
@@ -37,15 +38,24 @@ def drop_dead_connections(**_: Any) -> None:
     database restarts as fast as that, and to ask is to let other threads go first.
     """
     now = time.monotonic()
-    asks = now - getattr(_of_thread, "asked_at", 0.0) >= ASK_AGAIN_SECONDS
-    if asks:
-        _of_thread.asked_at = now
-    for connection in connections.all(initialized_only=True):
+    if now - getattr(_of_thread, "asked_at", 0.0) >= ASK_AGAIN_SECONDS:
+        _of_thread.asked_at, _of_thread.connections = now, connections.all(initialized_only=True)
+        for connection in _of_thread.connections:
+            _drop_if_dead(connection, asks=True)
+        return
+    # Those that came since were just made.
+    for connection in _of_thread.connections:
         session = connection.connection
-        if connection.vendor == "postgresql" and session is not None and (session.closed or (asks and _spoke(session))):
-            connection.close()
-        else:
-            connection.close_if_unusable_or_obsolete()
+        if session is not None and (session.closed or connection.errors_occurred or not connection.autocommit):
+            _drop_if_dead(connection, asks=False)
+
+
+def _drop_if_dead(connection: BaseDatabaseWrapper, *, asks: bool) -> None:
+    session = connection.connection
+    if connection.vendor == "postgresql" and session is not None and (session.closed or (asks and _spoke(session))):
+        connection.close()
+    else:
+        connection.close_if_unusable_or_obsolete()
 
 
 def _spoke(session: Any) -> bool:

@@ -11,12 +11,14 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
+from django.http.response import ResponseHeaders
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import get_resolver
 from django.utils.functional import cached_property
 
+from accounts.api_view import AnswerHeaders
 from bank.api_routes import ApiRoutes
 from bank.request_record import name_stream
 
@@ -48,10 +50,14 @@ class ApiMiddleware:
             return self.get_response(request)
         self._check_host(request)
         response = self._answer(request)
-        for name, value in self._headers[is_secure]:
-            response.headers.setdefault(name, value)
+        headers, secure = response.headers, self._headers[is_secure]
+        if isinstance(headers, AnswerHeaders):
+            headers.fill_in(secure)
+        else:
+            for name, value in secure.items():
+                headers.setdefault(name, value)
         if not response.streaming:
-            response.headers.setdefault("Content-Length", str(len(response.content)))
+            headers.setdefault("Content-Length", str(len(response.content)))
         return response
 
     @cached_property
@@ -92,12 +98,12 @@ def innermost(get_response: Handler) -> Handler:
     return get_response
 
 
-def _security_headers(is_secure: bool) -> list[tuple[str, str]]:
+def _security_headers(is_secure: bool) -> ResponseHeaders:
     request = HttpRequest()
     request.is_secure = lambda: is_secure  # type: ignore[method-assign]
     answer = HttpResponse()
     del answer.headers["Content-Type"]
-    return list(SecurityMiddleware(lambda _: answer).process_response(request, answer).items())
+    return SecurityMiddleware(lambda _: answer).process_response(request, answer).headers
 
 
 class _ForTheAdmin:

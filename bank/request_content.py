@@ -9,6 +9,9 @@ from django.conf import settings
 StartResponse: TypeAlias = Callable[..., Any]
 Application: TypeAlias = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
+CONTENT = "bank.content"
+"""Where in its environ a request has the content that it announced, if that is within the limit."""
+
 
 def reading_all_content(application: Application) -> Application:
     """Read a request's content before it is answered, unless it is announced to be over the limit or turns out to be.
@@ -19,16 +22,18 @@ def reading_all_content(application: Application) -> Application:
     """
 
     def read(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        limit = settings.MAX_REQUEST_BYTES
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ and bool(environ.get("wsgi.input_terminated"))
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if is_chunked:
-            content = _read_at_most(environ["wsgi.input"], settings.MAX_REQUEST_BYTES + 1)
+            content = _read_at_most(environ["wsgi.input"], limit + 1)
             length = len(content)
             environ["CONTENT_LENGTH"] = str(length)
             environ["wsgi.input"] = BytesIO(content)
-        elif 0 < length <= settings.MAX_REQUEST_BYTES:
-            environ["wsgi.input"] = BytesIO(_read_at_most(environ["wsgi.input"], length))
-        if length > settings.MAX_REQUEST_BYTES:
+        elif 0 < length <= limit:
+            environ[CONTENT] = content = _read_at_most(environ["wsgi.input"], length)
+            environ["wsgi.input"] = BytesIO(content)
+        if length > limit:
             start_response = _closing_connection(start_response)
         return application(environ, start_response)
 

@@ -7,9 +7,11 @@ from django.conf import settings
 
 from bank.metrics_files import share_metrics
 from bank.request_content import reading_all_content
+from bank.thread_switches import switch_threads_less_often
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
 
+switch_threads_less_often()
 share_metrics(directory=settings.METRICS_DIR)
 django.setup(set_prefix=False)
 # Imported late: they need the apps that the line above set up.

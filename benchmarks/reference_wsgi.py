@@ -6,4 +6,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.reference_settings"
 
 from django.core.wsgi import get_wsgi_application  # reads the setting above
 
+from bank.thread_switches import switch_threads_less_often
+
+switch_threads_less_often()
+
 application = get_wsgi_application()

@@ -1,8 +1,9 @@
 """From a decision to the commit that the store is given."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -21,8 +22,7 @@ from eventstore.records import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(NamedTuple):
     """A commit, and what its streams are once it is in the log."""
 
     commit: Commit

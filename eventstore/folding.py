@@ -1,7 +1,8 @@
 """How the events of a stream become its state."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import orjson
@@ -89,7 +90,7 @@ def fold_events(stream: Stream, base: StoredState, events: Sequence[RecordedEven
     for event in events:
         state = stream.kind.apply(state, event.event_type, event.schema_version, event.data)
     last = events[-1]
-    return replace(base, version=last.version, hash=last.hash, occurred_at=last.occurred_at, state=state)
+    return _moved_on(base, version=last.version, link=last.hash, occurred_at=last.occurred_at, state=state)
 
 
 def fold_append(stream: Stream, base: StoredState, append: StreamAppend) -> StoredState:
@@ -100,11 +101,23 @@ def fold_append(stream: Stream, base: StoredState, append: StreamAppend) -> Stor
     for event in append.events:
         data, _ = canonical_documents(event)
         state = stream.kind.apply(state, event.event_type, event.schema_version, orjson.loads(data))
-    return replace(
+    return _moved_on(
         base,
         version=append.expected_version + len(append.events),
-        hash=append.hashes[-1],
+        link=append.hashes[-1],
         occurred_at=append.events[-1].occurred_at,
+        state=state,
+    )
+
+
+def _moved_on(base: StoredState, *, version: int, link: bytes, occurred_at: datetime, state: Any) -> StoredState:
+    # Spelled out, as every command comes here: `replace` takes twice as long.
+    return StoredState(
+        stream_id=base.stream_id,
+        version=version,
+        hash=link,
+        occurred_at=occurred_at,
+        snapshot_version=base.snapshot_version,
         state=state,
     )
 

@@ -1,8 +1,8 @@
 """One turn of a commit group: what several commands ask for is loaded, decided and appended together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import orjson
 
@@ -34,8 +34,7 @@ ATTEMPTS_TO_BE_OVERTAKEN = 2
 """Whoever writes all the time would overtake whoever has to decide again, every time: after so many it may not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decided:
+class _Decided(NamedTuple):
     """A decision with the states it was made on; `tentative` are the streams that another one of the round changed."""
 
     pending: Pending

@@ -84,9 +84,12 @@ class StreamCache:
             for stream, state in states:
                 key = (stream.stream_id, stream.kind)
                 known = self._known.get(key)
-                if known is None or known.state.version <= state.version:
+                if known is None:
                     self._known[key] = _Known(state)
                     self._kinds.add(stream.kind)
+                    continue
+                if known.state.version <= state.version:
+                    known.state, known.news = state, []
                 self._known.move_to_end(key)
             while len(self._known) > settings.EXECUTE_CACHE_STREAMS:
                 self._known.popitem(last=False)

@@ -1,6 +1,6 @@
 """The account: its rules, which turn commands into events, and its state, which only events change."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -203,4 +203,4 @@ class Account:
 
 def _said_by(command: AccountCommand) -> dict[str, Any]:
     """Return all that `command` says: its event has the same fields, so nothing said is lost."""
-    return {field.name: getattr(command, field.name) for field in fields(command)}
+    return {name: getattr(command, name) for name in command.__dataclass_fields__}
