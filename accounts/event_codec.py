@@ -1,14 +1,18 @@
 """How events of the domain become stored data and are read again, in every schema version they ever had."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Generic, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from accounts.domain.exceptions import MalformedEvent, UnknownEventType
 from eventstore.records import DraftEvent, JsonObject
 
 DomainEvent = TypeVar("DomainEvent")
+MAX_PLANS = 1_000
+"""Of one event class; far more than there are ways to leave fields out."""
+
 Upcaster: TypeAlias = Callable[[JsonObject], JsonObject]
 
 
@@ -38,11 +42,11 @@ class EventCodec(Generic[DomainEvent]):
     def encode(self, event: DomainEvent) -> tuple[str, int, JsonObject]:
         """Return the stored name, schema version and data of `event`; what is not set is left out."""
         shape = self._shape_by_class[type(event)]
-        data: dict[str, Any] = {}
-        for key, field in shape.fields.items():
-            value = getattr(event, field.name)
-            if value != field.default:
-                data[key] = dict(value) if field.kind is dict else value
+        stored = zip(shape.fields, shape.values_of(event), shape.defaults, strict=True)
+        data: dict[str, Any] = {key: value for key, value, default in stored if value != default}
+        for key in shape.maps:
+            if key in data:
+                data[key] = dict(data[key])
         return shape.event_type, shape.schema_version, data
 
     def decode(self, *, event_type: str, schema_version: int, data: JsonObject) -> DomainEvent:
@@ -67,18 +71,44 @@ class _Field:
     default: Any
 
 
+class _Plan(NamedTuple):
+    """What well-formed data of certain keys, in that order, is made of: the names of the fields, and their kinds."""
+
+    names: tuple[str, ...]
+    kinds: tuple[type, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape(Generic[DomainEvent]):
-    """One event class as it is stored; `fields` are by their keys."""
+    """One event class as it is stored; `fields` are by their keys.
+
+    `defaults` and what `values_of` returns of an event are in the order of `fields`; `maps` are the keys of those that
+    are maps. `plans` are by the keys that well-formed data had, in their order.
+    """
 
     event_type: str
     schema_version: int
     event_class: type[DomainEvent]
     fields: Mapping[str, _Field]
+    defaults: tuple[Any, ...]
+    values_of: Callable[[DomainEvent], tuple[Any, ...]]
+    maps: tuple[str, ...]
     required: frozenset[str]
+    plans: dict[tuple[str, ...], _Plan]
 
 
 def _field_values(shape: _Shape[Any], data: JsonObject) -> dict[str, Any]:
+    """Return what `data` says of each field, by its name. Raises MalformedEvent."""
+    plan = shape.plans.get(tuple(data))
+    if plan and plan.kinds == tuple(map(type, data.values())):
+        return dict(zip(plan.names, data.values(), strict=True))
+    values = _checked_values(shape, data)
+    if len(shape.plans) < MAX_PLANS:
+        shape.plans[tuple(data)] = _Plan(tuple(values), tuple(map(type, values.values())))
+    return values
+
+
+def _checked_values(shape: _Shape[Any], data: JsonObject) -> dict[str, Any]:
     values: dict[str, Any] = {}
     fields_by_key = shape.fields
     for key, value in data.items():
@@ -106,4 +136,21 @@ def _shape(
         default = field.default if field.default_factory is MISSING else field.default_factory()
         stored[key] = _Field(field.name, kind, default)
     required = frozenset(key for key, field in stored.items() if field.default is MISSING)
-    return _Shape(event_type, schema_version, event_class, stored, required)
+    return _Shape(
+        event_type,
+        schema_version,
+        event_class,
+        stored,
+        defaults=tuple(field.default for field in stored.values()),
+        values_of=_reading([field.name for field in stored.values()]),
+        maps=tuple(key for key, field in stored.items() if field.kind is dict),
+        required=required,
+        plans={},
+    )
+
+
+def _reading(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what reads the attributes `names` of an object all at once."""
+    read = attrgetter(*names)
+    # Of one name it gives the value itself.
+    return read if len(names) > 1 else lambda event: (read(event),)

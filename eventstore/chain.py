@@ -15,6 +15,9 @@ MAX_WHOLE_NUMBER = 2**53 - 1
 
 MAX_DEPTH = 8
 
+_PLAIN_TYPES = frozenset({str, int, bool, type(None)})
+_NUL = rb"\u0000"
+
 
 def chain_hashes(
     *, stream_id: str, version: int, previous_hash: bytes, events: Sequence[NewEvent]
@@ -58,12 +61,7 @@ def canonical_documents(event: NewEvent | RecordedEvent) -> tuple[bytes, bytes]:
     """
     if isinstance(event, NewEvent) and event.canonical:
         return event.canonical
-    check_json(event.data, path="data")
-    check_json(event.metadata, path="metadata")
-    documents = (
-        orjson.dumps(event.data, option=orjson.OPT_SORT_KEYS),
-        orjson.dumps(event.metadata, option=orjson.OPT_SORT_KEYS),
-    )
+    documents = canonical_json(event.data, path="data"), canonical_json(event.metadata, path="metadata")
     if isinstance(event, NewEvent):
         # Remembered, not changed: what is hashed is what is written, and is written out once.
         object.__setattr__(event, "canonical", documents)
@@ -75,12 +73,23 @@ def canonical_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def check_json(document: JsonObject, *, path: str) -> None:
-    """Raise InvalidEventData unless jsonb gives `document` back exactly as it is."""
+def canonical_json(document: JsonObject, *, path: str) -> bytes:
+    """Return `document` with sorted keys and no spaces, in UTF-8.
+
+    Raises InvalidEventData unless jsonb gives it back exactly as it is.
+    """
     if not isinstance(document, dict):
         raise InvalidEventData(path=path, problem="not an object")
-    if not _is_plain(document):
+    written = _written_if_plain(document)
+    if written is None:
         _check_value(document, path, MAX_DEPTH)
+        written = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return written
+
+
+def check_json(document: JsonObject, *, path: str) -> None:
+    """Raise InvalidEventData unless jsonb gives `document` back exactly as it is."""
+    canonical_json(document, path=path)
 
 
 def check_text(text: str, *, path: str) -> None:
@@ -95,21 +104,18 @@ def check_text(text: str, *, path: str) -> None:
         raise InvalidEventData(path=path, problem="lone surrogate in text") from None
 
 
-def _is_plain(document: JsonObject) -> bool:
-    """Return whether all is so simple that one look tells that it is well: as in most events."""
-    for key, value in document.items():
-        kind = type(value)
-        if not (
-            type(key) is str
-            and key.isascii()
-            and "\x00" not in key
-            and (
-                (kind is str and value.isascii() and "\x00" not in value)
-                or (kind is int and -MAX_WHOLE_NUMBER <= value <= MAX_WHOLE_NUMBER)
-            )
-        ):
-            return False
-    return True
+def _written_if_plain(document: JsonObject) -> bytes | None:
+    """Return `document` as canonical JSON, if it is so simple that this tells that it is well: as in most events.
+
+    Types are looked at here; orjson refuses numbers beyond 2^53-1 and lone surrogates, and writes NUL in one way.
+    """
+    if not _PLAIN_TYPES.issuperset(map(type, document.values())):
+        return None
+    try:
+        written = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:
+        return None
+    return None if _NUL in written else written
 
 
 def _check_value(value: Any, path: str, depth_left: int) -> None:

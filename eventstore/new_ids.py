@@ -21,9 +21,12 @@ def new_id() -> UUID:
         fetched = os.urandom(ID_BYTES * IDS_AT_ONCE)
         random_bytes, *more = (fetched[at : at + ID_BYTES] for at in range(0, len(fetched), ID_BYTES))
         _unused.extend(more)
-    return UUID(bytes=random_bytes, version=4)
+    return UUID(int=int.from_bytes(random_bytes, "big") & _RANDOM_BITS | _VERSION_4)
 
 
+# As RFC 9562 has it: which bits are random, and what the others are.
+_RANDOM_BITS = ~((0xF << 76) | (0x3 << 62))
+_VERSION_4 = (0x4 << 76) | (0x2 << 62)
 _unused: deque[bytes] = deque()
 # What is left belongs to the process that fetched it.
 os.register_at_fork(after_in_child=_unused.clear)

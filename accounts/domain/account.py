@@ -1,7 +1,9 @@
 """The account: its rules, which turn commands into events, and its state, which only events change."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from accounts.domain.commands import (
@@ -203,4 +205,12 @@ class Account:
 
 def _said_by(command: AccountCommand) -> dict[str, Any]:
     """Return all that `command` says: its event has the same fields, so nothing said is lost."""
-    return {name: getattr(command, name) for name in command.__dataclass_fields__}
+    names, values_of = _FIELDS[type(command)]
+    return dict(zip(names, values_of(command), strict=True))
+
+
+_FIELDS: Mapping[type[AccountCommand], tuple[Sequence[str], Callable[[AccountCommand], tuple[Any, ...]]]] = {
+    command_class: (names := [field.name for field in fields(command_class)], attrgetter(*names))
+    for command_class in (CreateAccount, DepositMoney, WithdrawMoney, FreezeAccount, UnfreezeAccount, CloseAccount)
+}
+"""The names of a command's fields, and what reads them all at once."""
