@@ -1,6 +1,5 @@
 """What the verdict on a command is told as, inside another document: the answer that it would get alone."""
 
-from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -41,7 +40,7 @@ def content_of(*, outcome: Outcome) -> dict[str, Any]:
 
 def bulk_results(*, outcome: Outcome) -> list[dict[str, Any]]:
     """Return what is told of each command of an atomic bulk that was accepted. All are at the position of the last."""
-    parts = [content_of(outcome=replace(outcome, result=result)) for result in outcome.result["results"]]
+    parts = [content_of(outcome=outcome._replace(result=result)) for result in outcome.result["results"]]
     return [
         {"index": index, "status": "accepted", "httpStatus": 201, "result": content}
         for index, content in enumerate(parts)

@@ -1,6 +1,6 @@
 """What a caller of `append` owes the store, whatever the log holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eventstore.chain import canonical_documents, check_json, check_text
 from eventstore.exceptions import InvalidAppend
@@ -24,6 +24,16 @@ def _check_commit(commit: Commit) -> None:
         raise InvalidAppend("a stream is twice in one commit")
     for stream in commit.streams:
         _check_stream(stream)
+    if commit.snapshots:
+        _check_snapshots(commit, versions)
+    if commit.command:
+        _check_name(commit.command.key.scope, path="scope")
+        _check_name(commit.command.key.key, path="key")
+        check_text(commit.command.fingerprint, path="fingerprint")
+        check_json(commit.command.result, path="result")
+
+
+def _check_snapshots(commit: Commit, versions: Mapping[str, int]) -> None:
     if len({snapshot.stream_id for snapshot in commit.snapshots}) < len(commit.snapshots):
         raise InvalidAppend("a stream has two snapshots in one commit")
     for snapshot in commit.snapshots:
@@ -31,11 +41,6 @@ def _check_commit(commit: Commit) -> None:
             raise InvalidAppend(f"snapshot of {snapshot.stream_id} is not at the commit's version of the stream")
         _check_schema_version(snapshot.schema_version)
         check_json(snapshot.state, path="state")
-    if commit.command:
-        _check_name(commit.command.key.scope, path="scope")
-        _check_name(commit.command.key.key, path="key")
-        check_text(commit.command.fingerprint, path="fingerprint")
-        check_json(commit.command.result, path="result")
 
 
 def _check_stream(stream: StreamAppend) -> None:

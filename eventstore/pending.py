@@ -82,6 +82,16 @@ class Pending:
     unknown: OutcomeUnknown | None = None
     answer: Outcome | Exception | None = None
 
+    def claims(self) -> set[object]:
+        """Return what nobody may have while this one waits: its streams for its caller, and its key for all.
+
+        Whoever sent several commands meant them in this order, and a key is that of the first that has it.
+        """
+        claims: set[object] = {(self.caller, stream.stream_id) for stream in self.execution.streams}
+        if self.execution.context.key:
+            claims.add(self.execution.context.key)
+        return claims
+
     def outcome_unknown(self, error: OutcomeUnknown) -> None:
         """Note that an append may or may not have happened: only the command key can tell, now or at the next."""
         self.is_sent = False

@@ -98,8 +98,7 @@ class NewCommand:
     refused: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The verdict on a command: `result` as decided, where its events stand in the log, and whether it is a replay."""
 
     result: JsonObject
@@ -133,8 +132,7 @@ class CommandRecord:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(NamedTuple):
     """All or nothing: events and guards for one or more streams, perhaps a verdict, perhaps snapshots."""
 
     streams: tuple[StreamAppend, ...]
@@ -223,8 +221,7 @@ class StoredState:
     state: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftEvent:
+class DraftEvent(NamedTuple):
     """An event as `decide` makes it: identity, stored shape and data; the rest comes from the execution."""
 
     event_id: UUID

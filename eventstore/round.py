@@ -1,7 +1,6 @@
 """One turn of a commit group: what several commands ask for is loaded, decided and appended together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import orjson
@@ -192,12 +191,8 @@ class Round:
             if pending.answer is not None:
                 continue
             key = pending.execution.context.key
-            # Whoever sent several commands meant them in this order, and a key is that of the first that has it.
-            claims: set[object] = {(pending.caller, stream.stream_id) for stream in pending.execution.streams}
-            if key:
-                claims.add(key)
-            if pending in self._put_off or blocked & claims:
-                blocked |= claims
+            if pending in self._put_off or (blocked and not blocked.isdisjoint(pending.claims())):
+                blocked |= pending.claims()
             elif key in keys:
                 repetitions.append(pending)
             elif made := self._decided(pending):
@@ -205,7 +200,7 @@ class Round:
                 if key:
                     keys.add(key)
             elif pending.answer is None:
-                blocked |= claims
+                blocked |= pending.claims()
         return decided, repetitions
 
     def _decided(self, pending: Pending) -> _Decided | None:
@@ -330,7 +325,7 @@ class Round:
         if key and (verdict := self._verdicts.get(key)):
             fingerprint, outcome = verdict
             result = orjson.loads(orjson.dumps(outcome.result))
-            replay(pending, fingerprint, replace(outcome, result=result, replayed=True))
+            replay(pending, fingerprint, outcome._replace(result=result, replayed=True))
 
 
 def _caught_up(stream: Stream, before: StoredState, conflict: Conflict) -> StoredState:

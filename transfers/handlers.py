@@ -2,7 +2,6 @@
 
 import logging
 import random
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -94,7 +93,7 @@ def brought_on(*, command: InitiateTransfer, outcome: Outcome, context: CommandC
         # The money is in flight and the log knows it: whatever is wrong here, the transfer is resumed later.
         logger.exception("transfer %s stopped on its way", command.transfer_id)
         return outcome
-    return replace(settled, replayed=False)
+    return settled._replace(replayed=False)
 
 
 def resume_transfer(*, transfer_id: str) -> Transfer:
@@ -131,7 +130,7 @@ def as_it_stands(*, outcome: Outcome) -> Outcome:
         return outcome
     result, refused = verdict(transfer=stored.state, version=stored.version)
     [last] = event_store().read_stream(stored.stream_id, after_version=stored.version - 1, limit=1)
-    return replace(outcome, result=result, refused=refused, last_position=last.position)
+    return outcome._replace(result=result, refused=refused, last_position=last.position)
 
 
 def retry_transfer(*, command: RetryTransfer, context: CommandContext) -> Outcome:
