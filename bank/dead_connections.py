@@ -38,27 +38,30 @@ def drop_dead_connections(**_: Any) -> None:
     database restarts as fast as that, and to ask is to let other threads go first.
     """
     now = time.monotonic()
-    if now - getattr(_of_thread, "asked_at", 0.0) >= ASK_AGAIN_SECONDS:
+    asks = now - getattr(_of_thread, "asked_at", 0.0) >= ASK_AGAIN_SECONDS
+    if asks:
         _of_thread.asked_at, _of_thread.connections = now, connections.all(initialized_only=True)
-        for connection in _of_thread.connections:
-            _drop_if_dead(connection, asks=True)
-        return
-    # Those that came since were just made.
+    # Those that came since a thread asked were made just now.
     for connection in _of_thread.connections:
-        session = connection.connection
-        if session is not None and (session.closed or connection.errors_occurred or not connection.autocommit):
-            _drop_if_dead(connection, asks=False)
+        if asks or connection.errors_occurred or not connection.autocommit or _ended(connection):
+            _drop_if_dead(connection, asks=asks)
 
 
 def _drop_if_dead(connection: BaseDatabaseWrapper, *, asks: bool) -> None:
-    session = connection.connection
-    if connection.vendor == "postgresql" and session is not None and (session.closed or (asks and _spoke(session))):
+    if _ended(connection) or (asks and _spoke(connection)):
         connection.close()
     else:
         connection.close_if_unusable_or_obsolete()
 
 
-def _spoke(session: Any) -> bool:
+def _ended(connection: BaseDatabaseWrapper) -> bool:
+    session = connection.connection
+    return connection.vendor == "postgresql" and session is not None and bool(session.closed)
+
+
+def _spoke(connection: BaseDatabaseWrapper) -> bool:
+    if connection.vendor != "postgresql" or connection.connection is None:
+        return False
     readable = select.poll()
-    readable.register(session.fileno(), select.POLLIN)
+    readable.register(connection.connection.fileno(), select.POLLIN)
     return bool(readable.poll(0))
