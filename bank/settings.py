@@ -307,12 +307,19 @@ CELERY_TIMEZONE = "UTC"
 # When /health/ready says that a projection is too far behind, or that nobody advances it.
 READY_MAX_LAG_EVENTS = env.whole("READY_MAX_LAG_EVENTS", default=10_000, at_least=0)
 READY_MAX_AGE_SECONDS = env.number("READY_MAX_AGE_SECONDS", default=30.0, at_least=0.1)
-# Where all processes that answer one /metrics count: an in-memory bank beside its own database, apart from all others.
-_metrics_parent = Path(DATABASES["default"]["NAME"]).parent if IN_MEMORY else VAR_DIR
-METRICS_DIR = Path(env.str("METRICS_DIR", default="") or _metrics_parent / "metrics")
+# What processes share: an in-memory bank beside its own database, apart from all others.
+_shared_dir = Path(DATABASES["default"]["NAME"]).parent if IN_MEMORY else VAR_DIR
+# Where all processes that answer one /metrics count.
+METRICS_DIR = Path(env.str("METRICS_DIR", default="") or _shared_dir / "metrics")
 # The library's own names for it: found there, every process would write files, also those that nobody asks.
 for _name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
     env.ENVIRON.pop(_name, None)
+
+# --- web processes ----------------------------------------------------------------------------------------------------
+
+WEB_CPU_AFFINITY = env.bool("WEB_CPU_AFFINITY", default=True)
+# Where they agree which takes which CPU.
+CPU_LOCKS_DIR = _shared_dir / "cpus"
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
