@@ -21,7 +21,7 @@ def keep_to_one_cpu(*, directory: Path) -> None:
     """Have this process, and what it starts from here on, run on one of its CPUs that no other process has taken.
 
     Processes that share `directory` agree there by locks, which end with their holders. One that finds no CPU left
-    stays free, as on systems that have no affinity. Which it takes is left to chance: those that share none seldom meet.
+    stays free, as on systems that have no affinity. Which it takes is left to chance: banks on one machine seldom meet.
     """
     if not hasattr(os, "sched_setaffinity") or _held:
         return
