@@ -68,20 +68,23 @@ def served(*, application: str, server: Server, log: Path, **variables: str) -> 
 
 @contextmanager
 def projecting(*, log: Path) -> Iterator[None]:
-    """Advance the projections while the block runs, in a worker as production has it."""
+    """Advance the projections while the block runs, in a worker of their own as production has it, with one for jobs."""
     from bank.embedded.child_process import start_child, stop_child
 
-    worker = [sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--beat", "--pool", "solo"]
-    process = start_child(
-        command=[*worker, "--queues", "projections,jobs", "--loglevel", "WARNING"],
-        log=log,
-        death_signal=signal.SIGKILL,
-        environment=os.environ,
+    worker = (sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--loglevel", "WARNING")
+    shapes = (
+        ("--hostname", "projections@localhost", "--queues", "projections", "--pool", "solo", "--beat"),
+        ("--hostname", "jobs@localhost", "--queues", "jobs", "--pool", "threads", "--concurrency", "4"),
     )
+    processes = [
+        start_child(command=[*worker, *shape], log=log, death_signal=signal.SIGKILL, environment=os.environ)
+        for shape in shapes
+    ]
     try:
         yield
     finally:
-        stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
+        for process in processes:
+            stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
 
 
 def open_accounts(

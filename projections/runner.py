@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 # The shortest wait, and the longest while there are events.
 BUSY_SECONDS = 0.005
-MAX_BUSY_SECONDS = 0.04
+MAX_BUSY_SECONDS = 0.025
 REST_PER_WORK = 4
 OUTAGE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
