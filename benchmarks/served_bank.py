@@ -68,7 +68,7 @@ def served(*, application: str, server: Server, log: Path, **variables: str) -> 
 
 @contextmanager
 def projecting(*, log: Path) -> Iterator[None]:
-    """Advance the projections while the block runs, in a worker of their own as production has it, with one for jobs."""
+    """Advance the projections while the block runs, in a worker of their own beside one for jobs, as in production."""
     from bank.embedded.child_process import start_child, stop_child
 
     worker = (sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--loglevel", "WARNING")
