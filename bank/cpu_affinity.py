@@ -6,6 +6,7 @@ waits is woken from afar. docs/decisions.md has what that costs.
 """
 
 import fcntl
+import logging
 import os
 import random
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from bank.embedded.server_files import lock
+
+logger = logging.getLogger(__name__)
 
 _held: list[IO[bytes]] = []
 
@@ -33,8 +36,16 @@ def keep_to_one_cpu(*, directory: Path) -> None:
             _held.append(lock(directory / f"cpu-{cpu}.lock", operation=fcntl.LOCK_EX | fcntl.LOCK_NB))
         except BlockingIOError:
             continue
-        # The kernel knows of threads alone; those that start later take after the one that starts them.
-        for thread in threading.enumerate():
-            if thread.native_id:
-                os.sched_setaffinity(thread.native_id, {cpu})
+        try:
+            _bind_threads(cpu)
+        except OSError as error:
+            # Containers may forbid it. The bank works as well without, only slower.
+            logger.warning("This process cannot keep to a CPU: %s", error)
         return
+
+
+def _bind_threads(cpu: int) -> None:
+    # The kernel knows of threads alone; those that start later take after the one that starts them.
+    for thread in threading.enumerate():
+        if thread.native_id:
+            os.sched_setaffinity(thread.native_id, {cpu})

@@ -33,13 +33,19 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="th
 
 
 @contextmanager
-def process(directory: Path) -> Iterator[set[int]]:
+def process(directory: Path, *, before: str = "") -> Iterator[set[int]]:
     """Run a process that keeps to a CPU until the block ends; return the CPUs that all its threads may use."""
-    command = [sys.executable, "-c", PROCESS, str(directory)]
+    command = [sys.executable, "-c", before + PROCESS, str(directory)]
     with subprocess.Popen(command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ran:
         yield {int(cpu) for cpu in ran.stdout.readline().split()}
         ran.stdin.close()
         assert ran.wait() == 0
+
+
+def test_where_it_is_forbidden_the_process_stays_free(tmp_path):
+    forbidding = "import os\ndef forbid(*_): raise PermissionError('not here')\nos.sched_setaffinity = forbid\n"
+    with process(tmp_path, before=forbidding) as forbidden:
+        assert forbidden == os.sched_getaffinity(0)
 
 
 def test_each_takes_one_of_its_own_while_there_are_any(tmp_path):
