@@ -177,3 +177,15 @@ def test_a_draft_is_the_stored_event_with_its_identity():
     made = draft(event=AccountFrozen(account_id="acc-1", reason="review"), event_id=event_id)
     assert (made.event_id, made.event_type, made.schema_version) == (event_id, "AccountFrozen", 1)
     assert made.data == {"accountId": "acc-1", "reason": "review"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("wrong", [True, 5.0, "5", None])
+def test_kinds_are_looked_at_also_in_data_of_a_known_shape(order, wrong):
+    data = {"accountId": "acc-1", "amount": 5, "currency": "USD", "contra": "external"}
+    data = dict(list(data.items())[::order])
+    for _ in range(2):
+        read = decode(event_type="MoneyWithdrawn", schema_version=2, data=data)
+        assert read == MoneyWithdrawn(account_id="acc-1", amount=5, currency="USD", contra="external")
+    with pytest.raises(MalformedEvent):
+        decode(event_type="MoneyWithdrawn", schema_version=2, data={**data, "amount": wrong})

@@ -151,6 +151,8 @@ class TestCheckJson:
             ({"amount": MAX_WHOLE_NUMBER + 1}, "data.amount"),
             ({"amount": -MAX_WHOLE_NUMBER - 1}, "data.amount"),
             ({"amount": 10**400}, "data.amount"),
+            ({"a": "x\x00"}, "data.a"),
+            ({"x\x00": 1}, "data"),
             ({"a": {"b": "x\x00"}}, "data.a.b"),
             ({"a": {"x\x00": 1}}, "data.a"),
             ({"a": [{"b": "\ud83d"}]}, "data.a.b"),
@@ -174,6 +176,9 @@ class TestCheckJson:
         assert raised.value.path == path
         assert raised.value.problem
         assert isinstance(raised.value, InvalidAppend)
+
+    def test_what_only_looks_like_nul_is_accepted(self):
+        check_json({r"\u0000": r"a\u0000"}, path="data")
 
     def test_depth_is_bounded(self):
         check_json(nested(MAX_DEPTH - 1), path="data")
