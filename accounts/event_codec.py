@@ -10,10 +10,10 @@ from accounts.domain.exceptions import MalformedEvent, UnknownEventType
 from eventstore.records import DraftEvent, JsonObject
 
 DomainEvent = TypeVar("DomainEvent")
+Upcaster: TypeAlias = Callable[[JsonObject], JsonObject]
+
 MAX_PLANS = 1_000
 """Of one event class; far more than there are ways to leave fields out."""
-
-Upcaster: TypeAlias = Callable[[JsonObject], JsonObject]
 
 
 class EventCodec(Generic[DomainEvent]):

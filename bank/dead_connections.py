@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 ASK_AGAIN_SECONDS = 0.1
 
@@ -43,25 +42,14 @@ def drop_dead_connections(**_: Any) -> None:
         _of_thread.asked_at, _of_thread.connections = now, connections.all(initialized_only=True)
     # Those that came since a thread asked were made just now.
     for connection in _of_thread.connections:
-        if asks or connection.errors_occurred or not connection.autocommit or _ended(connection):
-            _drop_if_dead(connection, asks=asks)
+        session = connection.connection if connection.vendor == "postgresql" else None
+        if session is not None and (session.closed or (asks and _spoke(session))):
+            connection.close()
+        elif asks or connection.errors_occurred or not connection.autocommit:
+            connection.close_if_unusable_or_obsolete()
 
 
-def _drop_if_dead(connection: BaseDatabaseWrapper, *, asks: bool) -> None:
-    if _ended(connection) or (asks and _spoke(connection)):
-        connection.close()
-    else:
-        connection.close_if_unusable_or_obsolete()
-
-
-def _ended(connection: BaseDatabaseWrapper) -> bool:
-    session = connection.connection
-    return connection.vendor == "postgresql" and session is not None and bool(session.closed)
-
-
-def _spoke(connection: BaseDatabaseWrapper) -> bool:
-    if connection.vendor != "postgresql" or connection.connection is None:
-        return False
+def _spoke(session: Any) -> bool:
     readable = select.poll()
-    readable.register(connection.connection.fileno(), select.POLLIN)
+    readable.register(session.fileno(), select.POLLIN)
     return bool(readable.poll(0))

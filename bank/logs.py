@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +14,6 @@ from structlog.contextvars import get_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LINE_FORMATS = ("json", "console")
-
-_LEVEL_NAMES = {level: name.lower() for name, level in logging.getLevelNamesMapping().items()}
 
 # Passwords in addresses (redis://user:password@host) and bearer tokens; errors of libraries may quote them.
 _SECRET = re.compile(r"(://[^\s/:@]*:(?=[^\s@]+@)|\bBearer\s+)[^\s@]+", re.IGNORECASE)
@@ -42,18 +39,13 @@ structlog.configure(
 
 
 class _Line(logging.LogRecord):
-    """A record that is a whole line, with all that others get on their way through structlog's processors."""
-
-    def __init__(self, level: int, line: EventDict) -> None:
-        super().__init__(line["logger"], level, "", 0, line["event"], None, None)
-        self.line = line
+    """A record whose message is a whole line, with all that others get on their way through structlog's processors."""
 
 
 def write_line(logger: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
     """Write a line that looks like any other, without secrets in `event` or `fields`, by the shortest way.
 
-    For what is written with every request: structlog would take longer over it than most requests' own work, and a
-    record of the standard library still as long as the rest of the line.
+    For what is written with every request: structlog would take longer over it than most requests' own work.
     """
     if not logger.isEnabledFor(level):
         return
@@ -61,25 +53,11 @@ def write_line(logger: logging.Logger, level: int, event: str, /, **fields: Any)
         **get_contextvars(),
         **fields,
         "event": event,
-        "level": _LEVEL_NAMES[level],
+        "level": logging.getLevelName(level).lower(),
         "logger": logger.name,
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
     }
-    for handler in _handlers_of(logger):
-        if level < handler.level:
-            continue
-        if isinstance(handler, LineHandler):
-            handler.write_line(level, line)
-        else:
-            handler.handle(_Line(level, line))
-
-
-def _handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
-    """Yield the handlers that get what `logger` is told, as the standard library finds them."""
-    above: logging.Logger | None = logger
-    while above:
-        yield from above.handlers
-        above = above.parent if above.propagate else None
+    logger.handle(_Line(logger.name, level, "", 0, line, None, None))
 
 
 def line_formatter(*, line_format: str) -> logging.Formatter:
@@ -129,27 +107,15 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line that `record` is."""
         try:
-            self._write(self.format(record))
+            line = self.format(record) + "\n"
+            if self._file is None:
+                self._stream.write(line)
+                return
+            unwritten = line.encode(errors="backslashreplace")
+            while unwritten:
+                unwritten = unwritten[os.write(self._file, unwritten) :]
         except Exception:
             self.handleError(record)
-
-    def write_line(self, level: int, line: EventDict) -> None:
-        """Write a line for which there is no record yet."""
-        if not isinstance(self.formatter, _LineFormatter):
-            self.emit(_Line(level, line))
-            return
-        try:
-            self._write(self.formatter.written(line))
-        except Exception:
-            self.handleError(_Line(level, line))
-
-    def _write(self, line: str) -> None:
-        if self._file is None:
-            self._stream.write(f"{line}\n")
-            return
-        unwritten = f"{line}\n".encode(errors="backslashreplace")
-        while unwritten:
-            unwritten = unwritten[os.write(self._file, unwritten) :]
 
 
 class _LineFormatter(structlog.stdlib.ProcessorFormatter):
@@ -157,12 +123,11 @@ class _LineFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line that `record` is."""
-        return self.written(record.line) if isinstance(record, _Line) else super().format(record)
-
-    def written(self, line: EventDict) -> str:
-        """Return `line` as the last of structlog's processors writes it."""
+        if not isinstance(record, _Line):
+            return super().format(record)
+        line: Any = record.msg
         # A copy: there may be another handler.
-        return str(self.processors[-1](None, line["level"], dict(line)))
+        return str(self.processors[-1](None, record.levelname.lower(), dict(line)))
 
 
 def _without_secrets(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> EventDict:

@@ -5,17 +5,13 @@ import os
 import django
 from django.conf import settings
 
-from bank.cpu_affinity import keep_to_one_cpu
 from bank.metrics_files import share_metrics
 from bank.request_content import reading_all_content
-from bank.thread_switches import switch_threads_less_often
+from bank.web_process import arrange_threads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
 
-switch_threads_less_often()
-if settings.WEB_CPU_AFFINITY:
-    # By now the servers that the settings start, if any, run already: they take after nobody here.
-    keep_to_one_cpu(directory=settings.CPU_LOCKS_DIR)
+arrange_threads()
 share_metrics(directory=settings.METRICS_DIR)
 django.setup(set_prefix=False)
 # Imported late: they need the apps that the line above set up.

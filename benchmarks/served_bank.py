@@ -69,22 +69,28 @@ def served(*, application: str, server: Server, log: Path, **variables: str) -> 
 @contextmanager
 def projecting(*, log: Path) -> Iterator[None]:
     """Advance the projections while the block runs, in a worker of their own beside one for jobs, as in production."""
+    with (
+        _worker("projections", "--pool", "solo", "--beat", log=log),
+        _worker("jobs", "--pool", "threads", "--concurrency", "4", log=log),
+    ):
+        yield
+
+
+@contextmanager
+def _worker(queue: str, *options: str, log: Path) -> Iterator[None]:
     from bank.embedded.child_process import start_child, stop_child
 
-    worker = (sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--loglevel", "WARNING")
-    shapes = (
-        ("--hostname", "projections@localhost", "--queues", "projections", "--pool", "solo", "--beat"),
-        ("--hostname", "jobs@localhost", "--queues", "jobs", "--pool", "threads", "--concurrency", "4"),
+    celery = (sys.executable, "-m", "celery", "-A", "bank.celery:app", "worker", "--loglevel", "WARNING")
+    process = start_child(
+        command=[*celery, "--hostname", f"{queue}@%h", "--queues", queue, *options],
+        log=log,
+        death_signal=signal.SIGKILL,
+        environment=os.environ,
     )
-    processes = [
-        start_child(command=[*worker, *shape], log=log, death_signal=signal.SIGKILL, environment=os.environ)
-        for shape in shapes
-    ]
     try:
         yield
     finally:
-        for process in processes:
-            stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
+        stop_child(process=process, stop_signal=signal.SIGTERM, patience_seconds=8)
 
 
 def open_accounts(
