@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from eventstore.exceptions import StoreUnavailable
 from eventstore.records import RecordedEvent
-from eventstore.store import EventStore, event_store
+from eventstore.store import event_store
 from projections.metrics import BATCHES_PROJECTED, EVENTS_PROJECTED
 from projections.models import ProjectionCheckpoint
 from projections.parking import park, parked
 from projections.projector import Projector, State, selects
 from projections.read_models import write_rows
 from projections.statements import rows_of, statement
+from projections.turn import Log
 
 logger = logging.getLogger(__name__)
 
@@ -57,22 +58,40 @@ class Failure:
     error: Exception
 
 
-def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Progress | None:
+def advance(*, projector: Projector[Any], store: Log | None = None) -> Progress | None:
     """Project the next batch of the log, exactly once; None if another runner is at it.
 
-    Events and checkpoint are committed together, and the checkpoint's row is locked before the log is read: so a
-    runner that dies leaves nothing half done, and a second one can neither repeat the batch nor overtake it.
+    Events and checkpoint are committed together, and the checkpoint's row is locked first: so a runner that dies leaves
+    nothing half done, and a second one can neither repeat the batch nor overtake it.
     Raises CheckpointAheadOfLog, StoreUnavailable and the database's errors; a stream that cannot be projected is parked
     instead.
     """
+    store = store or event_store()
+    is_refused = False
+    try:
+        made = _advance(projector, store, savepoints=False)
+    except REFUSED_ROWS:
+        is_refused = True
+    if is_refused:
+        # Nothing of it was kept. Few batches have such a row: only they are worth the round trips to find which it is.
+        made = _advance(projector, store, savepoints=True)
+    if made and made.events:
+        BATCHES_PROJECTED.labels(projector.name).inc()
+        EVENTS_PROJECTED.labels(projector.name).inc(made.events)
+    return made
+
+
+def _advance(projector: Projector[Any], store: Log, *, savepoints: bool) -> Progress | None:
     with transaction.atomic(durable=True):
         checkpoint = lock_checkpoint(projector=projector, skip_locked=True)
         if checkpoint is None:
             return None
-        store = store or event_store()
         begin = checkpoint.position
         # Whatever is not beyond the head is committed, so no event can come in there later: see append_events.
         head = store.head_position()
+        if begin > head:
+            # Another runner may know of more than a turn that began before.
+            head = event_store().head_position()
         if begin > head:
             raise CheckpointAheadOfLog(f"{projector.name} is at position {begin}, and the log ends at {head}")
         end = min(head, begin + settings.PROJECTION_BATCH_EVENTS)
@@ -80,12 +99,9 @@ def advance(*, projector: Projector[Any], store: EventStore | None = None) -> Pr
             events = store.read_all(
                 after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix
             )
-            project(projector=projector, events=events)
+            project(projector=projector, events=events, savepoints=savepoints)
             _move(checkpoint, end)
-    if end > begin:
-        BATCHES_PROJECTED.labels(projector.name).inc()
-        EVENTS_PROJECTED.labels(projector.name).inc(end - begin)
-    return Progress(position=checkpoint.position, events=max(end - begin, 0))
+    return Progress(position=checkpoint.position, events=end - begin)
 
 
 def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:
@@ -131,10 +147,11 @@ def _move(checkpoint: ProjectionCheckpoint, position: int) -> None:
         checkpoint.save(force_update=True)
 
 
-def project(*, projector: Projector[Any], events: Sequence[RecordedEvent]) -> None:
+def project(*, projector: Projector[Any], events: Sequence[RecordedEvent], savepoints: bool = True) -> None:
     """Apply a batch in the caller's transaction: each stream's events in order, one read and one write for all of them.
 
-    What cannot be applied parks its stream. Raises the database's errors.
+    What cannot be applied parks its stream. Raises the database's errors; without `savepoints` a refused row is one of
+    them, and the transaction cannot go on.
     """
     by_stream: dict[str, list[RecordedEvent]] = {}
     for event in events:
@@ -153,8 +170,12 @@ def project(*, projector: Projector[Any], events: Sequence[RecordedEvent]) -> No
         histories.append(steps)
         if failure:
             failures.append(failure)
-    # A row refused is an earlier event than the one that could not be folded: it is the one to be kept.
-    refused = save(projector=projector, histories=histories)
+    if savepoints:
+        # A row refused is an earlier event than the one that could not be folded: it is the one to be kept.
+        refused = save(projector=projector, histories=histories)
+    else:
+        refused = []
+        _write(projector, [steps for steps in histories if steps])
     for failure in {failure.event.stream_id: failure for failure in (*failures, *refused)}.values():
         park(projection=projector.name, event=failure.event, error=failure.error)
 
