@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 # The shortest wait, and the longest while there are events.
 BUSY_SECONDS = 0.005
-MAX_BUSY_SECONDS = 0.015
+MAX_BUSY_SECONDS = 0.025
 REST_PER_WORK = 4
 OUTAGE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
@@ -123,7 +123,7 @@ def _rest_seconds(*, turn_seconds: float) -> float:
     """Return how long to rest after a turn that had events.
 
     A turn costs nearly the same with one event as with fifty, and those of the rest share the next one. A turn of up to
-    four milliseconds takes a fifth of the time; longer ones take more of it, for read models are to stay less than a
+    six milliseconds takes a fifth of the time; longer ones take more of it, for read models are to stay less than a
     tenth of a second behind.
     """
     return min(max(BUSY_SECONDS, REST_PER_WORK * turn_seconds), MAX_BUSY_SECONDS)
