@@ -58,8 +58,11 @@ class Failure:
     error: Exception
 
 
-def advance(*, projector: Projector[Any], store: Log | None = None) -> Progress | None:
+def advance(*, projector: Projector[Any], store: Log | None = None, head: int = 0) -> Progress | None:
     """Project the next batch of the log, exactly once; None if another runner is at it.
+
+    `head` is a position up to which the log was found to be complete before; the log is asked for one beyond it only if
+    the projection stands there already.
 
     Events and checkpoint are committed together, and the checkpoint's row is locked first: so a runner that dies leaves
     nothing half done, and a second one can neither repeat the batch nor overtake it.
@@ -69,29 +72,27 @@ def advance(*, projector: Projector[Any], store: Log | None = None) -> Progress 
     store = store or event_store()
     is_refused = False
     try:
-        made = _advance(projector, store, savepoints=False)
+        made = _advance(projector, store, head, savepoints=False)
     except REFUSED_ROWS:
         is_refused = True
     if is_refused:
         # Nothing of it was kept. Few batches have such a row: only they are worth the round trips to find which it is.
-        made = _advance(projector, store, savepoints=True)
+        made = _advance(projector, store, head, savepoints=True)
     if made and made.events:
         BATCHES_PROJECTED.labels(projector.name).inc()
         EVENTS_PROJECTED.labels(projector.name).inc(made.events)
     return made
 
 
-def _advance(projector: Projector[Any], store: Log, *, savepoints: bool) -> Progress | None:
+def _advance(projector: Projector[Any], store: Log, head: int, *, savepoints: bool) -> Progress | None:
     with transaction.atomic(durable=True):
         checkpoint = lock_checkpoint(projector=projector, skip_locked=True)
         if checkpoint is None:
             return None
         begin = checkpoint.position
-        # Whatever is not beyond the head is committed, so no event can come in there later: see append_events.
-        head = store.head_position()
-        if begin > head:
-            # Another runner may know of more than a turn that began before.
-            head = event_store().head_position()
+        if begin >= head:
+            # Whatever is not beyond the head is committed, so no event can come in there later: see append_events.
+            head = store.head_position()
         if begin > head:
             raise CheckpointAheadOfLog(f"{projector.name} is at position {begin}, and the log ends at {head}")
         end = min(head, begin + settings.PROJECTION_BATCH_EVENTS)
@@ -147,7 +148,7 @@ def _move(checkpoint: ProjectionCheckpoint, position: int) -> None:
         checkpoint.save(force_update=True)
 
 
-def project(*, projector: Projector[Any], events: Sequence[RecordedEvent], savepoints: bool = True) -> None:
+def project(*, projector: Projector[Any], events: Sequence[RecordedEvent], savepoints: bool) -> None:
     """Apply a batch in the caller's transaction: each stream's events in order, one read and one write for all of them.
 
     What cannot be applied parks its stream. Raises the database's errors; without `savepoints` a refused row is one of

@@ -45,7 +45,7 @@ def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store:
     next_heartbeat = 0.0
     while (turn_began := time.monotonic()) < slice_end and not should_stop():
         head = store.head_position()
-        progress = _advance_each(working, Turn(store=store, head=head)) if head != caught_up_to else []
+        progress = _advance_each(working, Turn(store=store), head) if head != caught_up_to else []
         if progress:
             caught_up_to = _common_position(progress)
         # While one projection catches up another may have nothing to do, and shows that it lives by nothing else.
@@ -129,12 +129,12 @@ def _rest_seconds(*, turn_seconds: float) -> float:
     return min(max(BUSY_SECONDS, REST_PER_WORK * turn_seconds), MAX_BUSY_SECONDS)
 
 
-def _advance_each(working: list[Projector[Any]], turn: Turn) -> list[Progress | None]:
+def _advance_each(working: list[Projector[Any]], turn: Turn, head: int) -> list[Progress | None]:
     """Advance each projection by one batch; one that fails leaves `working`, so that the others go on."""
     progress: list[Progress | None] = []
     for projector in tuple(working):
         try:
-            progress.append(advance(projector=projector, store=turn))
+            progress.append(advance(projector=projector, store=turn, head=head))
         except DATABASE_IS_AWAY:
             raise
         except Exception:

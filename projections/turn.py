@@ -26,20 +26,19 @@ class Log(Protocol):
 
 
 class Turn:
-    """A `Log` that ends at `head`, where `store` was found to end when the turn began.
+    """A `Log` that reads of `store` for one turn.
 
     Events never change, so that those of one stretch serve every projection that stands at its beginning. They are
     those of all streams: most projections read most of them.
     """
 
-    def __init__(self, *, store: EventStore, head: int) -> None:
+    def __init__(self, *, store: EventStore) -> None:
         self._store = store
-        self._head = head
         self._stretch: tuple[int, int] | None = None
         self._events: Sequence[RecordedEvent] = ()
 
     def head_position(self) -> int:
-        return self._head
+        return self._store.head_position()
 
     def read_all(
         self, *, after_position: int, limit: int, up_to_position: int, stream_prefix: str

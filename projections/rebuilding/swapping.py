@@ -114,7 +114,7 @@ def _project_batch(projector: Projector[Any], rebuild: ProjectionRebuild, until:
         events = event_store().read_all(
             after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix
         )
-        project(projector=projector, events=events)
+        project(projector=projector, events=events, savepoints=True)
         rebuild.position = end
         rebuild.save(force_update=True)
     return end < last

@@ -37,8 +37,8 @@ def test_a_stretch_is_read_once_for_all_projections():
     streams = [busy_account(3) for _ in range(5)]
     append(*streams)
     store, head = CountingStore(), event_store().head_position()
-    turn = Turn(store=store, head=head)
-    assert [advance(projector=projector, store=turn) for projector in PROJECTORS] == [
+    turn = Turn(store=store)
+    assert [advance(projector=projector, store=turn, head=head) for projector in PROJECTORS] == [
         Progress(position=head, events=head - begin)
     ] * len(PROJECTORS)
     assert store.stretches == [(begin, head)]
@@ -51,35 +51,35 @@ def test_a_projection_that_stands_elsewhere_gets_its_own_events(projector, setti
     before = event_store().head_position()
     streams = numbers(1), numbers(2), numbers(3)
     ProjectionCheckpoint.objects.update_or_create(projection=projector.name, defaults={"position": before + 1})
-    store = CountingStore()
-    turn = Turn(store=store, head=before + 3)
-    advance(projector=PROJECTORS[0], store=turn)
-    advance(projector=projector, store=turn)
+    store, head = CountingStore(), before + 3
+    turn = Turn(store=store)
+    advance(projector=PROJECTORS[0], store=turn, head=head)
+    advance(projector=projector, store=turn, head=head)
     assert store.stretches == [(before, before + 2), (before + 1, before + 3)]
-    assert advance(projector=PROJECTORS[0], store=turn) == Progress(position=before + 3, events=1)
+    assert advance(projector=PROJECTORS[0], store=turn, head=head) == Progress(position=head, events=1)
     ProjectionCheckpoint.objects.filter(projection=projector.name).update(position=before)
-    advance(projector=projector, store=turn)
-    advance(projector=projector, store=turn)
+    advance(projector=projector, store=turn, head=head)
+    advance(projector=projector, store=turn, head=head)
     assert projector.totals(*streams) == [(1, 1), (1, 2), (1, 3)]
 
 
 def test_a_turn_that_another_runner_has_overtaken_waits_for_the_next(projector):
     numbers(1)
     catch_up(projectors=[projector])
-    turn = Turn(store=event_store(), head=event_store().head_position())
+    turn, head = Turn(store=event_store()), event_store().head_position()
     numbers(2)
     catch_up(projectors=[projector])
     position = event_store().head_position()
-    assert advance(projector=projector, store=turn) == Progress(position=position, events=0)
+    assert advance(projector=projector, store=turn, head=head) == Progress(position=position, events=0)
 
 
 def test_a_log_that_lost_events_meanwhile_moves_no_checkpoint(projector):
     catch_up(projectors=[projector])
     numbers(1)
     before = ProjectionCheckpoint.objects.get(projection=projector.name).position
-    turn = Turn(store=event_store(), head=event_store().head_position() + 1)
+    turn, head = Turn(store=event_store()), event_store().head_position() + 1
     with pytest.raises(LogIsShorter, match="1 events after position"):
-        advance(projector=projector, store=turn)
+        advance(projector=projector, store=turn, head=head)
     assert ProjectionCheckpoint.objects.get(projection=projector.name).position == before
 
 

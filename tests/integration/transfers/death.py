@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,43 +13,36 @@ from transfers.repository import PREFIX
 NOTE = "dies at "
 
 _append = PostgresEventStore.append
-_made: Counter[str] = Counter()
-_moment, _number, _stream_id = "", 0, ""
+_moment, _names, _stream_id = "", frozenset[str](), ""
 
 
 def die_at(boundary: str) -> None:
-    """Let the process die at "before 2 transfer-1": about to make its second commit to that stream.
+    """Let the process die at "before TransferResumed transfer-1": about to commit such an event to that stream.
 
-    "after 2 transfer-1" is just after it, "before 1" the same of whichever transfer comes to it first.
+    "after TransferCompleted|TransferFailed transfer-1" is just after it has committed one of them, "before
+    TransferResumed" the same of whichever transfer comes to it first.
     """
-    global _moment, _number, _stream_id
-    _moment, number, *stream_ids = boundary.split(" ")
-    _number, _stream_id = int(number), "".join(stream_ids)
-    _made.clear()
+    global _moment, _names, _stream_id
+    _moment, names, *stream_ids = boundary.split(" ")
+    _names, _stream_id = frozenset(names.split("|")), "".join(stream_ids)
 
 
 def _append_or_die(self: PostgresEventStore, commits: Sequence[Commit]) -> Any:
-    for stream_id in _transfers_in(commits):
-        _die_if_here("before", stream_id)
+    _die_if_here("before", commits)
     results = _append(self, commits)
-    made = [commit for commit, result in zip(commits, results, strict=True) if isinstance(result, Appended)]
-    for stream_id in _transfers_in(made):
-        _made[stream_id] += 1
-        _die_if_here("after", stream_id)
+    _die_if_here("after", [one for one, result in zip(commits, results, strict=True) if isinstance(result, Appended)])
     return results
 
 
-def _transfers_in(commits: Iterable[Commit]) -> list[str]:
-    appends = (append for commit in commits for append in commit.streams if append.events)
-    return [append.stream_id for append in appends if append.stream_id.startswith(PREFIX)]
-
-
-def _die_if_here(moment: str, stream_id: str) -> None:
-    number = _made[stream_id] + (moment == "before")
-    if (moment, number) == (_moment, _number) and _stream_id in ("", stream_id):
-        # In one piece, for other threads write there too.
-        os.write(sys.stdout.fileno(), f"\n{NOTE}{stream_id}\n".encode())
-        os.killpg(0, signal.SIGKILL)
+def _die_if_here(moment: str, commits: Iterable[Commit]) -> None:
+    if moment != _moment:
+        return
+    for append in (append for commit in commits for append in commit.streams):
+        names = {event.event_type for event in append.events}
+        if append.stream_id.startswith(PREFIX) and names & _names and _stream_id in ("", append.stream_id):
+            # In one piece, for other threads write there too.
+            os.write(sys.stdout.fileno(), f"\n{NOTE}{append.stream_id}\n".encode())
+            os.killpg(0, signal.SIGKILL)
 
 
 PostgresEventStore.append = _append_or_die  # type: ignore[method-assign]

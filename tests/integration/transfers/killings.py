@@ -28,30 +28,31 @@ SUSPENSE = suspense_account_id(currency="USD")
 
 @dataclass(frozen=True, kw_only=True)
 class Boundary:
-    """Where a process dies, and which event of its transfer was the last that it or another one wrote before that."""
+    """Where a process dies, and which events of its transfer it or another process wrote before that, one at least."""
 
     at: str
     found: frozenset[str]
 
 
 ENDED = frozenset({"TransferCompleted", "TransferFailed"})
+ENDING = "|".join(sorted(ENDED))
 WEB_BOUNDARIES: Mapping[str, Mapping[str, Boundary]] = {
     "together": {
-        "before the commit": Boundary(at="before 1", found=frozenset({"nothing"})),
-        "after the commit, before the answer": Boundary(at="after 1", found=ENDED),
+        "before the commit": Boundary(at="before TransferInitiated", found=frozenset({"nothing"})),
+        "after the commit, before the answer": Boundary(at=f"after {ENDING}", found=ENDED),
     },
     "apart": {
-        "before the first commit": Boundary(at="before 1", found=frozenset({"nothing"})),
-        "between the commits": Boundary(at="after 1", found=frozenset({"TransferDebited"})),
-        "after the last commit, before the answer": Boundary(at="after 2", found=ENDED),
+        "before the first commit": Boundary(at="before TransferInitiated", found=frozenset({"nothing"})),
+        "between the commits": Boundary(at="after TransferDebited", found=frozenset({"TransferDebited"})),
+        "after the last commit, before the answer": Boundary(at=f"after {ENDING}", found=ENDED),
     },
 }
 WORKER_BOUNDARIES: Mapping[str, Boundary] = {
     "during the resume, before it is recorded": Boundary(
-        at="before 1", found=frozenset({"TransferDebited", "TransferResumed"})
+        at="before TransferResumed", found=frozenset({"TransferDebited", "TransferResumed"})
     ),
-    "during the resume, before it settles": Boundary(at="before 2", found=frozenset({"TransferResumed"})),
-    "during the resume, after it settled": Boundary(at="after 2", found=ENDED),
+    "during the resume, before it settles": Boundary(at=f"before {ENDING}", found=frozenset({"TransferResumed"})),
+    "during the resume, after it settled": Boundary(at=f"after {ENDING}", found=ENDED),
 }
 
 
