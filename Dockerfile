@@ -25,4 +25,4 @@ COPY projections projections
 USER 1000
 EXPOSE 3000
 # exec hands the signals of `docker stop` to the server itself.
-CMD ["sh", "-c", "exec granian --interface wsgi bank.wsgi:application --host $BIND_HOST --port $PORT --workers 2 --blocking-threads 8 --no-ws"]
+CMD ["sh", "-c", "exec granian --interface rsgi bank.rsgi:application --host $BIND_HOST --port $PORT --workers 2 --no-ws"]

@@ -26,6 +26,8 @@ class ApiView(APIView):
     """
 
     permission: ClassVar[Permission]
+    waits_for_the_log: ClassVar[bool] = False
+    """Whether its requests do little but wait for their command: then they need no thread while they do."""
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer `request`, unless it is refused at the door; what goes wrong goes to the exception handler."""

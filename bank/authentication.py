@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hmac import compare_digest
 from threading import Lock
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from structlog.contextvars import bind_contextvars
 from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.permissions import Permission, Principal
 from bank.throttling import require_not_shut
+from eventstore.waiting import apart
 
 TRUST_SECONDS = 5.0
 """How long a verified token is taken as good unseen: so long a revoked one, or a lost role, may go on working."""
@@ -81,7 +83,7 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
         with _lock:
             verified = _trusted.get(digest)
         if verified is None:
-            verified = self._verified(digest, token)
+            verified = apart(partial(self._verified, digest, token))
             with _lock:
                 _trusted[digest] = verified
                 _known[digest] = True

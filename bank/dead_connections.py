@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 ASK_AGAIN_SECONDS = 0.1
 
@@ -42,11 +43,16 @@ def drop_dead_connections(**_: Any) -> None:
         _of_thread.asked_at, _of_thread.connections = now, connections.all(initialized_only=True)
     # Those that came since a thread asked were made just now.
     for connection in _of_thread.connections:
-        session = connection.connection if connection.vendor == "postgresql" else None
-        if session is not None and (session.closed or (asks and _spoke(session))):
-            connection.close()
-        elif asks or connection.errors_occurred or not connection.autocommit:
-            connection.close_if_unusable_or_obsolete()
+        drop_if_dead(connection, asks=asks)
+
+
+def drop_if_dead(connection: BaseDatabaseWrapper, *, asks: bool = True) -> None:
+    """Close a connection that is of no use any more, as far as that is known, or found out if `asks`."""
+    session = connection.connection if connection.vendor == "postgresql" else None
+    if session is not None and (session.closed or (asks and _spoke(session))):
+        connection.close()
+    elif asks or connection.errors_occurred or not connection.autocommit:
+        connection.close_if_unusable_or_obsolete()
 
 
 def _spoke(session: Any) -> bool:

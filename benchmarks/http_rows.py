@@ -68,7 +68,7 @@ def scene(*, server: Server, seconds: float, rounds: int) -> Iterator[Scene]:
     with TemporaryDirectory(prefix="bank-bench-logs-") as directory, ExitStack() as stack:
         logs = Path(directory)
         stack.enter_context(projecting(log=logs / "worker.log"))
-        bank = stack.enter_context(served(application="bank.wsgi:application", server=server, log=logs / "web.log"))
+        bank = stack.enter_context(served(application="bank.rsgi:application", server=server, log=logs / "web.log"))
         reference = stack.enter_context(
             served(application="benchmarks.reference_wsgi:application", server=server, log=logs / "reference.log")
         )

@@ -38,9 +38,11 @@ class Server:
     def command(self, application: str, port: int) -> list[str]:
         """Return the command line that serves `application` on loopback."""
         if self.kind == "granian":
-            shape = ("--workers", str(self.processes), "--blocking-threads", str(self.threads))
             address = ("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--no-access-log")
-            return [sys.executable, "-m", "granian", "--interface", "wsgi", *shape, *address, application]
+            command = [sys.executable, "-m", "granian", "--workers", str(self.processes), *address]
+            if ".rsgi:" in application:
+                return [*command, "--interface", "rsgi", "--loop", "uvloop", application]
+            return [*command, "--interface", "wsgi", "--blocking-threads", str(self.threads), application]
         shape = ("--workers", str(self.processes), "--threads", str(self.threads), "--worker-class", "gthread")
         return [sys.executable, "-m", "gunicorn", *shape, "--bind", f"127.0.0.1:{port}", application]
 

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from threading import Lock
-from time import sleep  # by itself, as tests replace the clock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from django.conf import settings
+from greenlet import greenlet
 
 from eventstore import metrics
 from eventstore.exceptions import OutcomeUnknown, Overloaded
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 STALLED_SECONDS = 1.0
 """A round that takes longer does not keep others waiting: the next in the queue leads beside it."""
-
-LOOK_SECONDS = 0.00002
-"""How long a leader looks away. With what the operating system adds, it is away for some 70 microseconds."""
 
 
 class CommitGroup:
@@ -45,7 +42,7 @@ class CommitGroup:
         self._lock = Lock()
         self._queue: deque[Pending] = deque()
         self._leader: Caller | None = None
-        self._leading_threads: set[int] = set()
+        self._leading: set[greenlet] = set()
         self._round_began = 0.0
         self._last_batch = 0
 
@@ -56,8 +53,8 @@ class CommitGroup:
     def carry_out(self, *, store: "EventStore", executions: Sequence[Execution]) -> list[Pending]:
         """Return each of `executions` with its answer, after a bounded wait. Raises Overloaded if too many wait."""
         caller = Caller(executions)
-        if caller.thread in self._leading_threads:
-            # A command inside a command: nobody else can lead while this thread does.
+        if caller.fiber in self._leading:
+            # A command inside a command: nobody else can lead while this one does.
             self._carry_out_alone(store, caller)
         else:
             self._join(caller)
@@ -104,14 +101,14 @@ class CommitGroup:
     def _lead(self, store: "EventStore", caller: Caller) -> None:
         """Do rounds until they have nothing more to do for the leader, then let the next in the queue lead."""
         batch: Sequence[Pending] = ()
-        self._leading_threads.add(caller.thread)
+        self._leading.add(caller.fiber)
         try:
             # What it lacks while it is in another's round is for that round to say.
             while caller.is_appointed and not caller.has_its_answers() and not caller.is_in_round:
                 _wake_answered(batch, caller)
                 batch = self._do_round(store, caller)
         finally:
-            self._leading_threads.discard(caller.thread)
+            self._leading.discard(caller.fiber)
             self._hand_over(caller)
             _wake_answered(batch, caller)
 
@@ -140,10 +137,11 @@ class CommitGroup:
             if self._leader is caller:
                 # Nothing has stalled: a round is about to begin.
                 self._round_began = time.monotonic()
+        caller.let_the_ready_go_first()
         waiting = 0 if self._last_batch > 1 else 1
         while waiting < len(self._queue) < settings.EXECUTE_BATCH_COMMANDS:
             waiting = len(self._queue)
-            sleep(LOOK_SECONDS)
+            caller.look_away()
 
     def _take(self) -> list[Pending]:
         """Take those that are next, but none that would overtake what its caller sent before it.

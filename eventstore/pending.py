@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
-from threading import get_ident
 from typing import Any, TypeAlias
 from uuid import UUID
+
+from greenlet import getcurrent
 
 from eventstore.exceptions import OutcomeUnknown, VersionConflict
 from eventstore.folding import States, Stream
 from eventstore.new_ids import new_id
 from eventstore.records import CommandContext, Decision, Outcome
+from eventstore.waiting import new_waiter
 
 NewId: TypeAlias = Callable[[], UUID]
 Decide: TypeAlias = Callable[[States, Any, datetime, NewId], Decision]
@@ -33,17 +34,18 @@ class Execution:
 
 
 class Caller:
-    """A thread that waits for the answers to its commands; it is woken to take them, or to lead.
+    """Who waits for the answers to its commands: a thread or a fiber. It is woken to take them, or to lead.
 
     `is_in_round` says that a round under way has some of its commands: those that it sent later wait for that.
     """
 
     def __init__(self, executions: Sequence[Execution]) -> None:
-        self.thread = get_ident()
+        # Outside of fibers it is the same for all that a thread does.
+        self.fiber = getcurrent()
         self.pending = [Pending(execution=execution, caller=self) for execution in executions]
         self.is_appointed = False
         self.is_in_round = False
-        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._waiter = new_waiter()
 
     def has_its_answers(self) -> bool:
         """Return whether there is nothing left to wait for."""
@@ -54,16 +56,20 @@ class Caller:
         return True
 
     def wake(self) -> None:
-        """Let the thread look how things stand."""
-        self._wake.put(None)
+        """Let it look how things stand."""
+        self._waiter.wake()
 
     def wait(self, *, timeout_seconds: float) -> bool:
         """Wait until woken, or for so long; tell whether it was woken."""
-        try:
-            self._wake.get(timeout=timeout_seconds)
-        except Empty:
-            return False
-        return True
+        return self._waiter.wait(timeout_seconds=timeout_seconds)
+
+    def let_the_ready_go_first(self) -> None:
+        """Let those go first that this one's thread has only to turn to."""
+        self._waiter.let_the_ready_go_first()
+
+    def look_away(self) -> None:
+        """Let whoever is about to send a command do so, for a moment."""
+        self._waiter.look_away()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

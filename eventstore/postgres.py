@@ -28,6 +28,7 @@ from eventstore.prepared import fetch_prepared
 from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
 from eventstore.statements import statement
 from eventstore.store import MAX_POSITION
+from eventstore.waiting import connection_to
 
 # Classes of SQLSTATE. 08 connection, 25006 a standby, 53 resources, 55P03 lock_timeout, 57 shutdown, statement_timeout.
 UNAVAILABLE_STATES = ("08", "25006", "53", "55P03", "57")
@@ -126,18 +127,18 @@ class PostgresEventStore:
         return int(forgotten)
 
     def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
-        connection = connections[self._using]
-        try:
-            connection.ensure_connection()
-            # As text, times would be read by Django's way, which takes ten times as long.
-            return fetch_prepared(
-                session=connection.connection, statement=_text(stem), parameters=parameters, binary=not writes
-            )
-        except (psycopg.Error, django.db.Error) as error:
-            translated = _translated(error, was_lost=_discard_if_lost(connection), writes=writes)
-            if isinstance(translated, StoreUnavailable):
-                UNAVAILABLE.inc()
-            raise translated from error
+        with connection_to(self._using) as connection:
+            try:
+                connection.ensure_connection()
+                # As text, times would be read by Django's way, which takes ten times as long.
+                return fetch_prepared(
+                    session=connection.connection, statement=_text(stem), parameters=parameters, binary=not writes
+                )
+            except (psycopg.Error, django.db.Error) as error:
+                translated = _translated(error, was_lost=_discard_if_lost(connection), writes=writes)
+                if isinstance(translated, StoreUnavailable):
+                    UNAVAILABLE.inc()
+                raise translated from error
 
 
 @cache

@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
+
+from eventstore.waiting import until_readable, waits_by_itself
 
 Session: TypeAlias = psycopg.Connection[Any]
 Row: TypeAlias = tuple[Any, ...]
@@ -49,7 +51,7 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
         return _run_by_cursor(session, names, statement, parameters, binary)
     _, order = _numbered(statement)
     values = _dumped(session, [parameters[parameter] for parameter in order])
-    result = session.pgconn.exec_prepared(name, values, result_format=Format.BINARY if binary else Format.TEXT)
+    result = _executed(session.pgconn, name, values, Format.BINARY if binary else Format.TEXT)
     if result.status not in _ANSWERED:
         error = _error(session, result)
         if error.sqlstate in _STALE_STATES:
@@ -57,6 +59,23 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
             del names[statement]
         raise error
     return result
+
+
+def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format: Format) -> PGresult:
+    if waits_by_itself():
+        return pgconn.exec_prepared(name, values, result_format=result_format)
+    pgconn.send_query_prepared(name, values, result_format=result_format)
+    answered: PGresult | None = None
+    while True:
+        if pgconn.is_busy():
+            until_readable(pgconn.socket)
+            pgconn.consume_input()
+        elif (result := pgconn.get_result()) is not None:
+            answered = result
+        elif answered is None:
+            raise AssertionError("a statement that was sent has a result")
+        else:
+            return answered
 
 
 def _begun(session: Session) -> bool:

@@ -79,9 +79,9 @@ def running_bank(*, var_dir: Path, database_url: str, broker_url: str) -> Iterat
     var_dir.mkdir()
     assert manage("migrate", env=env).returncode == 0
     port = free_port()
-    web = ("granian", "--interface", "wsgi", "bank.wsgi:application", "--host", "127.0.0.1", "--port", str(port))
+    web = ("granian", "--interface", "rsgi", "bank.rsgi:application", "--host", "127.0.0.1", "--port", str(port))
     with (
-        running_process("web", (*web, "--blocking-threads", "8", "--workers-kill-timeout", "3"), env, var_dir),
+        running_process("web", (*web, "--workers-kill-timeout", "3"), env, var_dir),
         running_process("worker", PROJECTION_WORKER, env, var_dir),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
     ):

@@ -63,8 +63,8 @@ def test_who_comes_from_the_network_is_turned_away():
 @pytest.mark.parametrize(
     ("command", "variables"),
     [
-        (("-m", "granian", "--interface", "wsgi", "--host", EVERYWHERE, "--port", "0", "bank.wsgi:application"), {}),
-        (("-m", "granian", "--interface", "wsgi", "--port", "0", "bank.wsgi:application"), {"GRANIAN_HOST": "::"}),
+        (("-m", "granian", "--interface", "rsgi", "--host", EVERYWHERE, "--port", "0", "bank.rsgi:application"), {}),
+        (("-m", "granian", "--interface", "rsgi", "--port", "0", "bank.rsgi:application"), {"GRANIAN_HOST": "::"}),
     ],
 )
 def test_a_server_that_says_so_does_not_start(tmp_path, command, variables):

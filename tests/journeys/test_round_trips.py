@@ -30,7 +30,7 @@ def bank(proxy, tmp_path_factory) -> Iterator[httpx.Client]:
     address, _, name = database_url().rpartition("/")
     url = f"{address.rpartition('@')[0]}@127.0.0.1:{proxy.port}/{name}{IN_PLAIN_WORDS}"
     directory = tmp_path_factory.mktemp("round-trips")
-    with web_server(var_dir=directory, blocking_threads="1", API_AUTH="token", DATABASE_URL=url) as client:
+    with web_server(var_dir=directory, web_threads="1", API_AUTH="token", DATABASE_URL=url) as client:
         yield client
 
 

@@ -18,22 +18,20 @@ from tests.journeys.stoppable_servers import free_port
 from tests.own_bank import environment
 from tests.polling import DEADLINE_SECONDS, wait_until
 
-BANK = "bank.wsgi:application"
+BANK = "bank.rsgi:application"
 
 
 class WebServer:
     """Serves the tests' database as production does, at one address, whatever becomes of its processes."""
 
-    def __init__(
-        self, *, var_dir: Path, application: str = BANK, blocking_threads: str = "4", **variables: str
-    ) -> None:
+    def __init__(self, *, var_dir: Path, application: str = BANK, web_threads: str = "4", **variables: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers-kill-timeout", "3"]
-        address = ["--host", "127.0.0.1", "--port", str(port), "--blocking-threads", blocking_threads]
+        granian = [sys.executable, "-m", "granian", "--interface", "rsgi", "--workers-kill-timeout", "3"]
+        address = ["--host", "127.0.0.1", "--port", str(port)]
         self._command = [*granian, *address, application]
         self.log = var_dir / "web.log"
-        self._environment = process_environment(var_dir=var_dir, **variables)
+        self._environment = process_environment(var_dir=var_dir, WEB_THREADS=web_threads, **variables)
         self._process = self._started()
 
     def kill(self) -> None:
@@ -61,10 +59,10 @@ class WebServer:
 
 @contextmanager
 def running_web_server(
-    *, var_dir: Path, application: str = BANK, blocking_threads: str = "4", **variables: str
+    *, var_dir: Path, application: str = BANK, web_threads: str = "4", **variables: str
 ) -> Iterator[WebServer]:
     """Run a web server that answers, with `variables` in its environment."""
-    server = WebServer(var_dir=var_dir, application=application, blocking_threads=blocking_threads, **variables)
+    server = WebServer(var_dir=var_dir, application=application, web_threads=web_threads, **variables)
     try:
         with httpx.Client(base_url=server.url, timeout=20) as client:
             wait_until(lambda: answers(client))
@@ -74,10 +72,10 @@ def running_web_server(
 
 
 @contextmanager
-def web_server(*, var_dir: Path, blocking_threads: str = "4", **variables: str) -> Iterator[httpx.Client]:
+def web_server(*, var_dir: Path, web_threads: str = "4", **variables: str) -> Iterator[httpx.Client]:
     """Run a web server, and give a client of it."""
     with (
-        running_web_server(var_dir=var_dir, blocking_threads=blocking_threads, **variables) as server,
+        running_web_server(var_dir=var_dir, web_threads=web_threads, **variables) as server,
         httpx.Client(base_url=server.url, timeout=20) as client,
     ):
         yield client

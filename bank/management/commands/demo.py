@@ -118,10 +118,10 @@ def _starts() -> list[Callable[[], AbstractContextManager[Child]]]:
 
 def _web() -> AbstractContextManager[Child]:
     listen = ["--host", settings.BIND_HOST, "--port", str(settings.PORT)]
-    # The log of the in-memory bank lives in one process; its threads share it.
-    workers = ["--workers", "1" if settings.IN_MEMORY else "2", "--blocking-threads", "8"]
-    granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-access-log", *listen, *workers]
-    return _child("web", [*granian, "bank.wsgi:application"], is_ready=lambda log: _answers())
+    # The log of the in-memory bank lives in one process.
+    workers = ["--workers", "1" if settings.IN_MEMORY else "2"]
+    granian = [sys.executable, "-m", "granian", "--interface", "rsgi", "--no-access-log", *listen, *workers]
+    return _child("web", [*granian, "bank.rsgi:application"], is_ready=lambda log: _answers())
 
 
 def _projections() -> AbstractContextManager[Child]:

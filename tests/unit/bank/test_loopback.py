@@ -73,10 +73,10 @@ def test_without_a_sender_nobody_is_known():
 @pytest.mark.parametrize(
     ("command_line", "hosts"),
     [
-        ("/venv/bin/granian --interface wsgi --host 0.0.0.0 bank.wsgi:application", ["0.0.0.0"]),  # noqa: S104
+        ("/venv/bin/granian --interface rsgi --host 0.0.0.0 bank.rsgi:application", ["0.0.0.0"]),  # noqa: S104
         ("/venv/lib/granian/__main__.py --host=:: --port 3000", ["::"]),
         ("granian --host 127.0.0.1 --host 192.0.2.7", ["127.0.0.1", "192.0.2.7"]),
-        ("granian bank.wsgi:application", []),
+        ("granian bank.rsgi:application", []),
         ("manage.py runserver 0.0.0.0:8000", ["0.0.0.0"]),  # noqa: S104
         ("manage.py runserver --noreload [::]:8000", ["[::]"]),
         ("manage.py runserver 0:8000", ["0"]),

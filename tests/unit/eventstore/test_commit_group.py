@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 from prometheus_client import REGISTRY
 
-from eventstore import commit_group
+from eventstore import waiting
 from eventstore.all_or_nothing import all_or_nothing
 from eventstore.chain import event_hash
 from eventstore.exceptions import (
@@ -111,12 +111,12 @@ class TestSharing:
 
     def test_a_leader_lets_others_come_where_there_are_others(self, crowd, settings, monkeypatch):
         looks: list[float] = []
-        monkeypatch.setattr(commit_group, "sleep", looks.append)
+        monkeypatch.setattr(waiting, "sleep", looks.append)
         for _ in range(2):
             carry_out(putting(new_purse()), crowd.store)
         assert looks == []
         crowd.together(putting(new_purse()), putting(new_purse()))
-        assert looks == [commit_group.LOOK_SECONDS]
+        assert looks == [waiting.LOOK_SECONDS]
         # Those that it has just shared a round with may come again.
         carry_out(putting(new_purse()), crowd.store)
         assert len(looks) == 2

@@ -1,0 +1,194 @@
+"""Serves a WSGI application by RSGI, granian's own protocol: commands as fibers, all else in threads.
+
+Commands wait for the log, and much longer than they work. As fibers all of them are under way at once and share what
+they wait for, and nobody switches threads to wake them. What may take long by itself, such as pages and histories, has
+threads: there it is in nobody's way.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from io import BytesIO
+from threading import get_ident
+from types import MappingProxyType
+from typing import Any
+
+from django.conf import settings
+from django.urls import get_resolver
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # it is, by another name
+
+from bank.api_routes import ApiRoutes
+from bank.fibers import Fibers
+from bank.request_content import Application
+from bank.web_process import settle_memory
+
+logger = logging.getLogger(__name__)
+
+# See PEP 3333.
+_OF_EVERY_REQUEST = MappingProxyType(
+    {
+        "SCRIPT_NAME": "",
+        "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,
+        "wsgi.multiprocess": True,
+        "wsgi.multithread": True,
+        "wsgi.run_once": False,
+        "wsgi.version": (1, 0),
+    }
+)
+_UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+MAX_KNOWN_HEADERS = 1_000
+
+
+class RsgiApplication:
+    """What granian calls for each request of one process."""
+
+    def __init__(self, wsgi: Application) -> None:
+        self._wsgi = wsgi
+        self._variables: dict[str, str] = {}
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Get ready in the thread that runs `loop`, before the first request."""
+        self._loop = loop
+        self._fibers = Fibers(loop)
+        self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
+        settle_memory()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer a request."""
+        environ = self.environ_of(scope)
+        environ["wsgi.input"] = BytesIO(await _content(environ, protocol))
+        exchange = _Exchange(self._wsgi, environ, protocol, self._loop)
+        if self._is_command(scope.method, environ["PATH_INFO"]):
+            self._fibers.start(exchange.answer)
+        else:
+            self._threads.submit(exchange.answer)
+        if not exchange.is_over.done():
+            await exchange.is_over
+
+    def environ_of(self, scope: Any) -> dict[str, Any]:
+        """Return what WSGI calls the environ of a request, without its content."""
+        headers = scope.headers
+        host, _, port = scope.server.rpartition(":")
+        environ: dict[str, Any] = {
+            **_OF_EVERY_REQUEST,
+            "REQUEST_METHOD": scope.method,
+            # WSGI has the bytes of a path as if they were Latin-1.
+            "PATH_INFO": path if (path := scope.path).isascii() else path.encode().decode("latin-1"),
+            "QUERY_STRING": scope.query_string,
+            "REMOTE_ADDR": scope.client.rpartition(":")[0],
+            "SERVER_NAME": host,
+            "SERVER_PORT": port,
+            "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+            "wsgi.url_scheme": scope.scheme,
+        }
+        fields = headers.items()
+        for name, value in fields:
+            variable = self._variables.get(name) or self._variable(name)
+            if variable in environ:
+                value = f"{environ[variable]}{';' if name == 'cookie' else ','}{value}"
+            environ[variable] = value
+        names = headers.keys()
+        if len(names) != len(fields):
+            # Of a header that is not ASCII the server tells the name alone; to leave it out would be to ignore it.
+            for name in names:
+                environ.setdefault(self._variable(name), "")
+        return environ
+
+    def _variable(self, name: str) -> str:
+        variable = name.upper().replace("-", "_")
+        variable = variable if variable in _UNPREFIXED else f"HTTP_{variable}"
+        # Clients may send any names, and as many as they like.
+        if len(self._variables) < MAX_KNOWN_HEADERS:
+            self._variables[name] = variable
+        return variable
+
+    @cached_property
+    def _routes(self) -> ApiRoutes:
+        return ApiRoutes(get_resolver().url_patterns)
+
+    def _is_command(self, method: str, path: str) -> bool:
+        if method != "POST" or (found := self._routes.find(path)) is None:
+            return False
+        by_method: Any = found[0].func
+        view = by_method.views.get(method)
+        return view is not None and view.view_class.waits_for_the_log
+
+
+class _Exchange:
+    """One request and its answer, which is made in a fiber or a thread."""
+
+    def __init__(
+        self, wsgi: Application, environ: dict[str, Any], protocol: Any, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._wsgi = wsgi
+        self._environ = environ
+        self._protocol = protocol
+        self._loop, self._thread = loop, get_ident()
+        self._status = 500
+        self._headers: list[tuple[str, str]] = []
+        self.is_over: asyncio.Future[None] = loop.create_future()
+
+    def answer(self) -> None:
+        """Answer the request; if that fails without any answer, the server says 500."""
+        try:
+            self._answer()
+        except Exception:
+            logger.exception("a request could not be answered")
+        finally:
+            if get_ident() == self._thread:
+                self._end()
+            else:
+                self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        if not self.is_over.done():
+            self.is_over.set_result(None)
+
+    def _answer(self) -> None:
+        content = self._wsgi(self._environ, self._start_response)
+        try:
+            if getattr(content, "streaming", False):
+                self._stream(content)
+            else:
+                self._protocol.response_bytes(self._status, self._headers, b"".join(content))
+        finally:
+            if close := getattr(content, "close", None):
+                close()
+
+    def _start_response(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        self._status, self._headers = int(status[:3]), headers
+
+    def _stream(self, content: Iterable[bytes]) -> None:
+        """Send piece by piece, none before the one ahead of it is on its way."""
+        transport = self._protocol.response_stream(self._status, self._headers)
+        for piece in content:
+            asyncio.run_coroutine_threadsafe(_sent(transport, piece), self._loop).result()
+
+
+async def _sent(transport: Any, piece: bytes) -> None:
+    await transport.send_bytes(piece)
+
+
+async def _content(environ: dict[str, Any], protocol: Any) -> bytes:
+    """Return the content of a request: of too much only what shows that it is, of what was broken off nothing."""
+    limit = settings.MAX_REQUEST_BYTES
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        pieces: list[bytes] = []
+        length = 0
+        async for piece in protocol:
+            pieces.append(piece)
+            length += len(piece)
+            if length > limit:
+                break
+        return b"".join(pieces)
+    if 0 < int(environ.get("CONTENT_LENGTH") or 0) <= limit:
+        # All of it, or RSGIProtocolClosed.
+        with suppress(ProtocolClosed):
+            content: bytes = await protocol()
+            return content
+    return b""
