@@ -26,8 +26,11 @@ class ApiView(APIView):
     """
 
     permission: ClassVar[Permission]
-    waits_for_the_log: ClassVar[bool] = False
-    """Whether its requests do little but wait for their command: then they need no thread while they do."""
+    is_fiber: ClassVar[bool] = False
+    """Whether its requests do little but wait, for what they ask of the log and the read models by prepared statements.
+
+    Then they need no thread of their own: see bank.fibers. Whatever else they wait for keeps all of a process waiting.
+    """
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer `request`, unless it is refused at the door; what goes wrong goes to the exception handler."""

@@ -72,7 +72,7 @@ class CreateAccountView(ApiView):
     """Opens an account."""
 
     permission = Permission.OPEN_ACCOUNT
-    waits_for_the_log = True
+    is_fiber = True
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Answer 201, or the problem that keeps the account from being opened."""
@@ -86,7 +86,7 @@ class AccountCommandView(ApiView):
     """A command on the account that the path names."""
 
     permission: ClassVar[Permission]
-    waits_for_the_log = True
+    is_fiber = True
     serializer_class: ClassVar[type[CommandSerializer]]
     command_class: ClassVar[type[commands.AccountCommand]]
     handle: ClassVar[Callable[..., Outcome]]

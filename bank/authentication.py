@@ -1,6 +1,8 @@
 """Who is asking: bearer tokens, hashed at rest, expiring and revocable."""
 
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hmac import compare_digest
@@ -20,10 +22,14 @@ from structlog.contextvars import bind_contextvars
 from accounts.domain.access import EVERY_ACCOUNT, AccountReach
 from accounts.permissions import Permission, Principal
 from bank.throttling import require_not_shut
-from eventstore.waiting import apart
+from eventstore.shared_reads import SharedCalls
+from eventstore.waiting import begin, waits_by_itself
 
 TRUST_SECONDS = 5.0
 """How long a verified token is taken as good unseen: so long a revoked one, or a lost role, may go on working."""
+
+AHEAD_SECONDS = 1.0
+"""How long before that a token that is borne is verified again, where that keeps nobody waiting."""
 
 KNOWN_SECONDS = 3_600.0
 """How long a token is known to have been good: whoever guesses from the same address does not shut it out."""
@@ -36,6 +42,11 @@ MAX_TRUSTED_TOKENS = 10_000
 class _VerifiedToken:
     principal: Principal
     expiry: datetime | None
+    verified_at: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        """Tell whether the token should be verified again before its trust ends."""
+        return time.monotonic() - self.verified_at > TRUST_SECONDS - AHEAD_SECONDS
 
 
 TrustedTokens: TypeAlias = TTLCache[str, _VerifiedToken]
@@ -53,6 +64,7 @@ SCRAPER = Principal(
 _trusted: TrustedTokens = TTLCache(maxsize=MAX_TRUSTED_TOKENS, ttl=TRUST_SECONDS)
 _known: TTLCache[str, bool] = TTLCache(maxsize=MAX_TRUSTED_TOKENS, ttl=KNOWN_SECONDS)
 _lock = Lock()
+_verifications: SharedCalls[str, _VerifiedToken] = SharedCalls()
 
 
 class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
@@ -83,29 +95,45 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
         with _lock:
             verified = _trusted.get(digest)
         if verified is None:
-            verified = apart(partial(self._verified, digest, token))
-            with _lock:
-                _trusted[digest] = verified
-                _known[digest] = True
-        elif verified.expiry is not None and verified.expiry <= timezone.now():
+            self._require_not_shut(digest)
+            verified = _verifications.result(digest, partial(self._verified, digest, token))
+        elif verified.is_due() and not waits_by_itself() and not _verifications.is_under_way(digest):
+            # Ahead of time, while others go on: or all that bear it would have to wait.
+            begin(partial(self._verified_again, digest, token))
+        if verified.expiry is not None and verified.expiry <= timezone.now():
             raise AuthenticationFailed("Invalid token.")
         bind_contextvars(actor=verified.principal.username)
         return verified.principal, None
 
     def _verified(self, digest: str, token: bytes) -> _VerifiedToken:
         if settings.METRICS_TOKEN and compare_digest(digest, hash_token(settings.METRICS_TOKEN)):
-            return _VerifiedToken(SCRAPER, None)
+            verified = _VerifiedToken(SCRAPER, None)
+        else:
+            try:
+                user, auth_token = super().authenticate_credentials(token)
+            except AuthenticationFailed:
+                with _lock:
+                    _trusted.pop(digest, None)
+                    _known.pop(digest, None)
+                raise
+            verified = _VerifiedToken(principal_of(user=user), auth_token.expiry)
+        with _lock:
+            _trusted[digest] = verified
+            _known[digest] = True
+        return verified
+
+    def _verified_again(self, digest: str, token: bytes) -> None:
+        # Whatever it raises, the next to bear the token is told: or somebody after him, while it is still trusted.
+        with suppress(Exception):
+            _verifications.result(digest, partial(self._verified, digest, token))
+
+    def _require_not_shut(self, digest: str) -> None:
+        if settings.METRICS_TOKEN and compare_digest(digest, hash_token(settings.METRICS_TOKEN)):
+            return
         with _lock:
             is_known = digest in _known
         if not is_known:
             require_not_shut(request=self._request)
-        try:
-            user, auth_token = super().authenticate_credentials(token)
-        except AuthenticationFailed:
-            with _lock:
-                _known.pop(digest, None)
-            raise
-        return _VerifiedToken(principal_of(user=user), auth_token.expiry)
 
 
 def principal_of(*, user: Any) -> Principal:

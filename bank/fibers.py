@@ -8,11 +8,12 @@ A lock that a fiber holds while it waits would stop all others for ever. So noth
 
 import asyncio
 from asyncio import _set_running_loop
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from select import POLLIN, poll
 from threading import get_ident
 from time import sleep  # by itself, as tests replace the clock
@@ -21,6 +22,7 @@ from typing import TypeVar
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from greenlet import getcurrent, greenlet
+from psycopg.pq import TransactionStatus
 
 from bank.dead_connections import drop_dead_connections, drop_if_dead
 from eventstore.waiting import LOOK_SECONDS, ThreadWaiter, Waiter, wait_by
@@ -34,19 +36,48 @@ PATIENCE_MS = 10
 """How long to wait for a database before others go on. Most appends take less, and what comes meanwhile shares one."""
 
 
+MAX_CONNECTIONS = 8
+"""How many connections fibers have to each database at most. One is enough as long as it answers at once."""
+
+
+@dataclass(slots=True)
+class _Lent:
+    """The fibers' connections to a database: those that nobody has just now, how many there are, and who waits."""
+
+    idle: list[BaseDatabaseWrapper] = field(default_factory=list)
+    number: int = 0
+    waiting: deque[Waiter] = field(default_factory=deque)
+
+
 class Fibers:
     """The fibers of the event loop that this thread is about to run, and their way to wait (`eventstore.waiting`)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._thread = get_ident()
-        self._idle: defaultdict[str, list[BaseDatabaseWrapper]] = defaultdict(list)
+        self._resting: list[greenlet] = []
+        self._task: Callable[[], None] = _nothing
+        self._lent: defaultdict[str, _Lent] = defaultdict(_Lent)
+        self._in_use: dict[tuple[str, greenlet], BaseDatabaseWrapper] = {}
         self._apart = ThreadPoolExecutor(THREADS_APART, thread_name_prefix="apart")
         wait_by(self)
 
     def start(self, task: Callable[[], None]) -> None:
         """Do `task` in a fiber of its own, and return when it waits or has ended. It must not raise."""
-        self.go_on(greenlet(task))
+        fiber = self._resting.pop() if self._resting else greenlet(self._do_tasks)
+        self._task = task
+        self.go_on(fiber)
+
+    def begin(self, task: Callable[[], None]) -> None:
+        """Do `task` in a fiber of its own, soon."""
+        self.soon(self.start, task)
+
+    def _do_tasks(self) -> None:
+        """Do task after task, each in a context of its own: a new stack for each would cost more than most of them."""
+        while True:
+            Context().run(self._task)
+            self._resting.append(getcurrent())
+            _leave()
 
     def go_on(self, fiber: greenlet) -> None:
         """Turn to a fiber, and return when it waits or has ended. Only the loop may do so, not another fiber."""
@@ -56,6 +87,12 @@ class Fibers:
             fiber.switch()
         finally:
             _set_running_loop(self._loop)
+
+    def close(self) -> None:
+        """Let go of threads and connections, when no fiber is left."""
+        self._apart.shutdown()
+        for connection in (connection for lent in self._lent.values() for connection in lent.idle):
+            connection.close()
 
     def new_waiter(self) -> Waiter:
         """Return a waiter for who calls."""
@@ -69,26 +106,46 @@ class Fibers:
         waiter = _FiberWaiter(self, self._loop)
         future.add_done_callback(lambda _: waiter.wake())
         while not future.done():
-            waiter.wait()
+            waiter.wait(timeout_seconds=None)
         return future.result()
 
     @contextmanager
     def connection(self, alias: str) -> Iterator[BaseDatabaseWrapper]:
-        """Lend one of the fibers' own connections: a thread's is for those who do not leave while they use it."""
-        if not _is_fiber() or connections[alias].in_atomic_block:
+        """Lend one of the fibers' own connections: a thread's is for those who do not leave while they use it.
+
+        A fiber that has one gets the same again.
+        """
+        fiber = getcurrent()
+        if fiber.parent is None:
             yield connections[alias]
             return
-        idle = self._idle[alias]
-        connection = idle.pop() if idle else connections.create_connection(alias)
-        drop_if_dead(connection)
-        if connection.connection is None:
-            # A server that is away may take its time to say so.
-            connection.inc_thread_sharing()
-            self.apart(connection.ensure_connection)
+        if (alias, fiber) in self._in_use:
+            yield self._in_use[alias, fiber]
+            return
+        lent = self._lent[alias]
+        while not lent.idle and lent.number == MAX_CONNECTIONS:
+            lent.waiting.append(waiter := self.new_waiter())
+            waiter.wait(timeout_seconds=None)
+        if not lent.idle:
+            lent.idle.append(connections.create_connection(alias))
+            lent.number += 1
+        connection = lent.idle.pop()
+        self._in_use[alias, fiber] = connection
         try:
+            drop_if_dead(connection)
+            if connection.connection is None:
+                # A server that is away may take its time to say so.
+                connection.inc_thread_sharing()
+                self.apart(connection.ensure_connection)
             yield connection
         finally:
-            idle.append(connection)
+            del self._in_use[alias, fiber]
+            if connection.connection and connection.connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                # The fiber was stopped before its answer came, which is nobody else's.
+                connection.close()
+            lent.idle.append(connection)
+            if lent.waiting:
+                lent.waiting.popleft().wake()
 
     def until_readable(self, file: int) -> None:
         """Wait until there is something to read; for a moment without going on with others.
@@ -121,7 +178,7 @@ class _FiberWaiter:
         self._is_woken = False
         self._is_waiting = False
 
-    def wait(self, *, timeout_seconds: float | None = None) -> bool:
+    def wait(self, *, timeout_seconds: float | None) -> bool:
         if not self._is_woken:
             timer = None if timeout_seconds is None else self._loop.call_later(timeout_seconds, self._end_waiting)
             self._is_waiting = True
@@ -151,6 +208,10 @@ class _FiberWaiter:
         if self._is_waiting:
             self._is_waiting = False
             self._fibers.go_on(self._fiber)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_fiber() -> bool:

@@ -63,7 +63,7 @@ class RsgiApplication:
         environ = self.environ_of(scope)
         environ["wsgi.input"] = BytesIO(await _content(environ, protocol))
         exchange = _Exchange(self._wsgi, environ, protocol, self._loop)
-        if self._is_command(scope.method, environ["PATH_INFO"]):
+        if self._is_fiber(scope.method, environ["PATH_INFO"]):
             self._fibers.start(exchange.answer)
         else:
             self._threads.submit(exchange.answer)
@@ -111,12 +111,13 @@ class RsgiApplication:
     def _routes(self) -> ApiRoutes:
         return ApiRoutes(get_resolver().url_patterns)
 
-    def _is_command(self, method: str, path: str) -> bool:
-        if method != "POST" or (found := self._routes.find(path)) is None:
+    def _is_fiber(self, method: str, path: str) -> bool:
+        if (found := self._routes.find(path)) is None:
             return False
-        by_method: Any = found[0].func
-        view = by_method.views.get(method)
-        return view is not None and view.view_class.waits_for_the_log
+        joined: Any = found[0].func
+        # Some views are plain functions.
+        view_class = getattr(joined.views.get(method), "view_class", None)
+        return getattr(view_class, "is_fiber", False)
 
 
 class _Exchange:
@@ -137,6 +138,9 @@ class _Exchange:
         """Answer the request; if that fails without any answer, the server says 500."""
         try:
             self._answer()
+        except ProtocolClosed:
+            # The client has left.
+            pass
         except Exception:
             logger.exception("a request could not be answered")
         finally:

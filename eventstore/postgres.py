@@ -72,15 +72,17 @@ class PostgresEventStore:
 
     @contextmanager
     def right_of_way(self) -> Iterator[None]:
-        self._run("take_right_of_way", {"at_most_idle": MOST_IDLE_WITH_RIGHT_OF_WAY})
-        try:
-            yield
-        finally:
+        # It is a session's: all that is done meanwhile is done on this connection.
+        with connection_to(self._using) as connection:
+            self._run("take_right_of_way", {"at_most_idle": MOST_IDLE_WITH_RIGHT_OF_WAY})
             try:
-                self._run("give_right_of_way", {})
-            except Exception:
-                # It ends with its session, whatever is wrong with that.
-                connections[self._using].close()
+                yield
+            finally:
+                try:
+                    self._run("give_right_of_way", {})
+                except Exception:
+                    # It ends with its session, whatever is wrong with that.
+                    connection.close()
 
     def load(
         self,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -12,7 +12,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from eventstore.waiting import until_readable, waits_by_itself
+from eventstore.waiting import apart, until_readable, waits_by_itself
 
 Session: TypeAlias = psycopg.Connection[Any]
 Row: TypeAlias = tuple[Any, ...]
@@ -48,7 +48,8 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
     names = _names.setdefault(session, {})
     name = names.get(statement)
     if name is None or not _begun(session):
-        return _run_by_cursor(session, names, statement, parameters, binary)
+        # A cursor waits as threads do.
+        return apart(partial(_run_by_cursor, session, names, statement, parameters, binary))
     _, order = _numbered(statement)
     values = _dumped(session, [parameters[parameter] for parameter in order])
     result = _executed(session.pgconn, name, values, Format.BINARY if binary else Format.TEXT)

@@ -23,7 +23,6 @@ from eventstore.records import (
     StoredState,
 )
 from eventstore.stream_cache import StreamCache
-from eventstore.waiting import apart
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore
@@ -76,8 +75,7 @@ class Round:
         """Do one turn; who has no answer afterwards takes part in the next."""
         metrics.BATCH_COMMANDS.observe(sum(pending.execution.parts for pending in self._batch))
         if any(pending.attempts >= ATTEMPTS_TO_BE_OVERTAKEN for pending in self._batch):
-            # As one, for it is a session's: a thread that goes on with others meanwhile has several.
-            apart(self._run_with_right_of_way)
+            self._run_with_right_of_way()
         else:
             self._run()
         for pending in self._batch:

@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.00002
 class Waiter(Protocol):
     """One who sent commands and waits for their answers."""
 
-    def wait(self, *, timeout_seconds: float) -> bool:
+    def wait(self, *, timeout_seconds: float | None) -> bool:
         """Wait until woken, or for so long; tell whether it was woken, which may be for nothing."""
         ...
 
@@ -50,6 +50,10 @@ class WayToWait(Protocol):
         """Return what `call` returns in another thread, with the caller's context variables; raise what it raises."""
         ...
 
+    def begin(self, task: Callable[[], None]) -> None:
+        """Have `task` done beside the caller, soon."""
+        ...
+
     def connection(self, alias: str) -> AbstractContextManager[BaseDatabaseWrapper]:
         """Lend a connection to a database of Django's, which nobody else uses meanwhile."""
         ...
@@ -65,7 +69,7 @@ class ThreadWaiter:
     def __init__(self) -> None:
         self._wake: SimpleQueue[None] = SimpleQueue()
 
-    def wait(self, *, timeout_seconds: float) -> bool:
+    def wait(self, *, timeout_seconds: float | None) -> bool:
         try:
             self._wake.get(timeout=timeout_seconds)
         except Empty:
@@ -109,6 +113,15 @@ def apart(call: Callable[[], Result]) -> Result:
     """Return what `call` returns: it waits for something outside of this process, and others may go on meanwhile."""
     way = _of_thread.way
     return way.apart(call) if way else call()
+
+
+def begin(task: Callable[[], None]) -> None:
+    """Have `task` done, by others than the caller if there are any. It must not raise."""
+    way = _of_thread.way
+    if way:
+        way.begin(task)
+    else:
+        task()
 
 
 def connection_to(alias: str) -> AbstractContextManager[BaseDatabaseWrapper]:

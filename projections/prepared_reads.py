@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import orjson
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from psycopg.pq.abc import PGresult
 
 from eventstore.prepared import run_prepared
+from eventstore.shared_reads import SharedReads
+from eventstore.waiting import connection_to
 from projections.freshness import Freshness
 from projections.statements import statement
 
@@ -46,15 +48,29 @@ _ENTRY: Sequence[tuple[str, Reader]] = (
 )
 
 
-def account_row(*, account_id: str) -> tuple[Mapping[str, Any] | None, Freshness]:
+AccountRow: TypeAlias = tuple[Mapping[str, Any] | None, Freshness]
+
+
+def account_row(*, account_id: str) -> AccountRow:
     """Return the account's row by its columns, None if it has none; its times are text, as the API writes them."""
-    answer = _answer("account_row", {"account_id": account_id})
+    return _account_rows.get(account_id)
+
+
+def _read_account_rows(account_ids: Sequence[str]) -> list[AccountRow]:
+    answer = _answer("account_rows", {"account_ids": list(account_ids)})
+    return [_account_row(answer, row) for row in range(answer.ntuples)]
+
+
+def _account_row(answer: PGresult, row: int) -> AccountRow:
     get = answer.get_value
-    freshness = Freshness(int(get(0, 0) or 0), int(get(0, 1) or 0))
-    if get(0, 2) is None:
+    freshness = Freshness(int(get(row, 0) or 0), int(get(row, 1) or 0))
+    if get(row, 2) is None:
         return None, freshness
-    values = (None if (value := get(0, n)) is None else read(value) for n, (_, read) in enumerate(_ACCOUNT, start=2))
+    values = (None if (value := get(row, n)) is None else read(value) for n, (_, read) in enumerate(_ACCOUNT, start=2))
     return {name: value for (name, _), value in zip(_ACCOUNT, values, strict=True)}, freshness
+
+
+_account_rows = SharedReads(_read_account_rows)
 
 
 def statement_page(
@@ -101,7 +117,7 @@ def _entry(answer: PGresult, row: int) -> dict[str, Any]:
     return entry
 
 
-def _answer(stem: str, parameters: Mapping[str, str | None]) -> PGresult:
-    connection = connections[DEFAULT_DB_ALIAS]
-    connection.ensure_connection()
-    return run_prepared(session=connection.connection, statement=statement(stem), parameters=parameters)
+def _answer(stem: str, parameters: Mapping[str, Any]) -> PGresult:
+    with connection_to(DEFAULT_DB_ALIAS) as connection:
+        connection.ensure_connection()
+        return run_prepared(session=connection.connection, statement=statement(stem), parameters=parameters)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models.expressions import RawSQL
 
 from eventstore import statements
 from eventstore.prepared import Row, fetch_prepared
+from eventstore.waiting import connection_to
 
 SQL_DIRECTORY = Path(__file__).parent / "sql"
 
@@ -19,10 +20,11 @@ def statement(stem: str) -> str:
 
 
 def rows_of(*, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of a statement that this thread's connection keeps prepared. Raises Django's database errors."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        return fetch_prepared(session=connection.connection, statement=sql, parameters=parameters, binary=True)
+    """Return the rows of a statement that a connection keeps prepared. Raises Django's database errors."""
+    with connection_to(DEFAULT_DB_ALIAS) as connection:
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
+            return fetch_prepared(session=connection.connection, statement=sql, parameters=parameters, binary=True)
 
 
 def column(*, stem: str, parameters: tuple[str, ...]) -> RawSQL:

@@ -54,6 +54,7 @@ class AccountDetailView(ApiView):
     """One account."""
 
     permission = Permission.VIEW_ACCOUNTS
+    is_fiber = True
     document: ClassVar[Callable[..., dict[str, Any]]] = staticmethod(account_document)
 
     def get(self, request: HttpRequest, account_id: str) -> HttpResponse:

@@ -44,7 +44,7 @@ class InitiateTransferView(ApiView):
     """Moves money from one account to another."""
 
     permission = Permission.TRANSFER_MONEY
-    waits_for_the_log = True
+    is_fiber = True
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Answer 201, or 202 if the transfer goes on in the background, or the problem that keeps it from being made.

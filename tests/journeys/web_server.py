@@ -24,10 +24,18 @@ BANK = "bank.rsgi:application"
 class WebServer:
     """Serves the tests' database as production does, at one address, whatever becomes of its processes."""
 
-    def __init__(self, *, var_dir: Path, application: str = BANK, web_threads: str = "4", **variables: str) -> None:
+    def __init__(
+        self,
+        *,
+        var_dir: Path,
+        application: str = BANK,
+        interface: str = "rsgi",
+        web_threads: str = "4",
+        **variables: str,
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        granian = [sys.executable, "-m", "granian", "--interface", "rsgi", "--workers-kill-timeout", "3"]
+        granian = [sys.executable, "-m", "granian", "--interface", interface, "--workers-kill-timeout", "3"]
         address = ["--host", "127.0.0.1", "--port", str(port)]
         self._command = [*granian, *address, application]
         self.log = var_dir / "web.log"
@@ -59,10 +67,12 @@ class WebServer:
 
 @contextmanager
 def running_web_server(
-    *, var_dir: Path, application: str = BANK, web_threads: str = "4", **variables: str
+    *, var_dir: Path, application: str = BANK, interface: str = "rsgi", web_threads: str = "4", **variables: str
 ) -> Iterator[WebServer]:
     """Run a web server that answers, with `variables` in its environment."""
-    server = WebServer(var_dir=var_dir, application=application, web_threads=web_threads, **variables)
+    server = WebServer(
+        var_dir=var_dir, application=application, interface=interface, web_threads=web_threads, **variables
+    )
     try:
         with httpx.Client(base_url=server.url, timeout=20) as client:
             wait_until(lambda: answers(client))
