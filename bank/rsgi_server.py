@@ -8,14 +8,14 @@ threads: there it is in nobody's way.
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
 from threading import get_ident
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.urls import get_resolver
@@ -44,11 +44,16 @@ _UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 MAX_KNOWN_HEADERS = 1_000
 
 
+IsFiber: TypeAlias = Callable[[str, str], bool]
+"""Tells of a request's method and path whether it is a fiber; all others have threads."""
+
+
 class RsgiApplication:
     """What granian calls for each request of one process."""
 
-    def __init__(self, wsgi: Application) -> None:
+    def __init__(self, wsgi: Application, *, is_fiber: IsFiber | None = None) -> None:
         self._wsgi = wsgi
+        self._is_fiber = is_fiber or ViewsTellWhether().is_fiber
         self._variables: dict[str, str] = {}
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -107,11 +112,16 @@ class RsgiApplication:
             self._variables[name] = variable
         return variable
 
+
+class ViewsTellWhether:
+    """Finds the view of a request, and asks it whether its requests are fibers: see `ApiView.is_fiber`."""
+
     @cached_property
     def _routes(self) -> ApiRoutes:
         return ApiRoutes(get_resolver().url_patterns)
 
-    def _is_fiber(self, method: str, path: str) -> bool:
+    def is_fiber(self, method: str, path: str) -> bool:
+        """Tell whether a request with that method for that path is a fiber."""
         if (found := self._routes.find(path)) is None:
             return False
         joined: Any = found[0].func

@@ -28,6 +28,7 @@ class Scene:
 
     bank: str
     reference: str
+    reference_of_fibers: str
     token: str
     seconds: float
     rounds: int
@@ -50,9 +51,16 @@ class Scene:
 
     def of_reference(self, kind: str, connections: int) -> Load:
         """Offer the same load to the reference."""
+        return self._without_a_bank(self.reference, kind, connections)
+
+    def of_reference_of_fibers(self, kind: str, connections: int) -> Load:
+        """Offer the same load to the reference, served as the bank is."""
+        return self._without_a_bank(self.reference_of_fibers, kind, connections)
+
+    def _without_a_bank(self, url: str, kind: str, connections: int) -> Load:
         wait_for_projections()
         return offer(
-            url=self.reference,
+            url=url,
             kind=kind,
             connections=connections,
             seconds=self.seconds,
@@ -72,9 +80,20 @@ def scene(*, server: Server, seconds: float, rounds: int) -> Iterator[Scene]:
         reference = stack.enter_context(
             served(application="benchmarks.reference_wsgi:application", server=server, log=logs / "reference.log")
         )
-        made = Scene(bank=bank, reference=reference, token=issued_token(), seconds=seconds, rounds=rounds)
+        of_fibers = stack.enter_context(
+            served(application="benchmarks.reference_rsgi:application", server=server, log=logs / "reference-rsgi.log")
+        )
+        made = Scene(
+            bank=bank,
+            reference=reference,
+            reference_of_fibers=of_fibers,
+            token=issued_token(),
+            seconds=seconds,
+            rounds=rounds,
+        )
         # Until each process has met each account once; that is not what is measured.
         made.of_reference("deposits", WARM_UP_CONNECTIONS)
+        made.of_reference_of_fibers("deposits", WARM_UP_CONNECTIONS)
         made.of_bank("deposits", WARM_UP_CONNECTIONS)
         yield made
 
@@ -114,12 +133,15 @@ def sound_books() -> Row:
 
 
 def _beside_reference(scene: Scene, connections: int) -> Iterator[Row]:
-    deposits, references = [], []
+    deposits, references, of_fibers = [], [], []
     for _ in range(scene.rounds):
+        of_fibers.append(scene.of_reference_of_fibers("deposits", connections))
         references.append(scene.of_reference("deposits", connections))
         deposits.append(scene.of_bank("deposits", connections))
     reference = _row("the reference: a bare view with one shared append", connections, references)
     yield reference
+    row = _row("the same view, its requests as fibers like the bank's", connections, of_fibers)
+    yield _compared(row, reference, "the reference", of_fibers, references)
     yield _compared(
         _row("deposits over 2,000 accounts", connections, deposits), reference, "the reference", deposits, references
     )

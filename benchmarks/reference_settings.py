@@ -5,7 +5,7 @@ from bank.settings import CPU_LOCKS_DIR, env
 
 MIDDLEWARE: list[str] = []
 # CPUs of its own, as if the bank's web processes were not there.
-CPU_LOCKS_DIR = CPU_LOCKS_DIR / "reference"
+CPU_LOCKS_DIR = CPU_LOCKS_DIR / env.str("REFERENCE_CPUS", default="reference")
 ROOT_URLCONF = "benchmarks.reference_view"
 
 # `single` gives every request an append of its own.

@@ -21,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from eventstore.chain import chain_hashes
 from eventstore.records import Appended, AppendResult, Commit, NewEvent, StreamAppend
 from eventstore.store import event_store
+from eventstore.waiting import new_waiter
 
 MAX_BATCH = 128
 
@@ -31,8 +32,7 @@ class _Waiting:
     def __init__(self, commit: Commit) -> None:
         self.commit = commit
         self.result: AppendResult | Exception | None = None
-        self.wake = Lock()
-        self.wake.acquire()
+        self.waiter = new_waiter()
 
 
 class SharedAppends:
@@ -50,7 +50,7 @@ class SharedAppends:
             self._waiting.append(mine)
             leads, self._is_busy = not self._is_busy, True
         if not leads:
-            mine.wake.acquire()
+            mine.waiter.wait(timeout_seconds=None)
         # Woken with a result, or without one, to lead.
         if mine.result is None:
             self._lead()
@@ -74,9 +74,9 @@ class SharedAppends:
             heir = self._waiting[0] if self._waiting else None
             self._is_busy = heir is not None
         if heir:
-            heir.wake.release()
+            heir.waiter.wake()
         for waiting in batch[1:]:
-            waiting.wake.release()
+            waiting.waiter.wake()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class Server:
         if self.kind == "granian":
             address = ("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--no-access-log")
             command = [sys.executable, "-m", "granian", "--workers", str(self.processes), *address]
-            if ".rsgi:" in application:
+            if "rsgi:" in application:
                 return [*command, "--interface", "rsgi", "--loop", "uvloop", application]
             return [*command, "--interface", "wsgi", "--blocking-threads", str(self.threads), application]
         shape = ("--workers", str(self.processes), "--threads", str(self.threads), "--worker-class", "gthread")

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from threading import Barrier
 from typing import Any
 
 import pytest
+from django.db import connections
 
-from bank.fibers import Fibers
+from bank.fibers import THREADS_APART, Fibers
 from eventstore.waiting import wait_by
 
 
@@ -26,6 +28,26 @@ class Scene:
 
         return self.loop.run_until_complete(all_of_them())
 
+    def run_until(self, condition: Callable[[], bool]) -> None:
+        """Let fibers that nobody waits for go on until something has come of them."""
+
+        async def met() -> None:
+            while not condition():
+                await asyncio.sleep(0.001)
+
+        self.loop.run_until_complete(asyncio.wait_for(met(), 30))
+
+    def close_connections_apart(self) -> None:
+        """Close what the threads apart have opened, each its own."""
+        all_of_them = Barrier(THREADS_APART)
+
+        def close() -> None:
+            all_of_them.wait(30)
+            connections.close_all()
+
+        for closed in [self.fibers._apart.submit(close) for _ in range(THREADS_APART)]:
+            closed.result(30)
+
     def _started(self, task: Callable[[], Any]) -> asyncio.Future[Any]:
         end: asyncio.Future[Any] = self.loop.create_future()
 
@@ -44,5 +66,6 @@ def scene() -> Iterator[Scene]:
     scene = Scene()
     yield scene
     wait_by(None)
+    scene.close_connections_apart()
     scene.fibers.close()
     scene.loop.close()

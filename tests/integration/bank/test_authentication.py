@@ -1,7 +1,9 @@
 """Tokens are looked up once in a while: between, they cost no query, and what ended them is seen in time."""
 
 from datetime import timedelta
+from functools import partial
 from io import StringIO
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,6 +21,7 @@ from bank import authentication
 from bank.authentication import TRUST_SECONDS, BearerTokenAuthentication
 from bank.models import AccountGrant
 from bank.throttling import turned_away_too_often
+from tests.fiber_scene import scene as scene
 from tests.journeys.principals import bearer, issue_token
 from tests.round_trips import round_trips
 
@@ -172,3 +175,38 @@ def test_no_more_tokens_are_kept_than_there_is_room_for(name):
     assert len(authentication._trusted) == 3
     assert round_trips(lambda: principal(tokens[0])) > 0
     assert round_trips(lambda: principal(tokens[0])) == 0
+
+
+class TestInFibers:
+    """Many requests with one token are under way at once: it is looked up once, and ahead of time."""
+
+    def test_a_token_is_looked_up_once_for_all_who_bear_it(self, scene, name, monkeypatch):
+        lookups: list[str] = []
+        verified = BearerTokenAuthentication._verified
+
+        def noted(self: BearerTokenAuthentication, digest: str, token: bytes) -> Any:
+            lookups.append(digest)
+            return verified(self, digest, token)
+
+        monkeypatch.setattr(BearerTokenAuthentication, "_verified", noted)
+        token = issue_token(name)
+        principals = scene.run(*[partial(principal, token)] * 5)
+        assert [principal.username for principal in principals] == [name] * 5
+        assert len(lookups) == 1
+
+    def test_a_token_that_is_unknown_is_unknown_to_all_who_bear_it(self, scene):
+        errors = scene.run(*[partial(principal, "a" * 64)] * 3)
+        assert [type(error) for error in errors] == [AuthenticationFailed] * 3
+
+    def test_a_token_is_looked_up_again_before_its_trust_ends(self, scene, name, monkeypatch):
+        token = issue_token(name)
+        assert scene.run(partial(principal, token))[0].username == name
+        [trusted] = authentication._trusted.values()
+        monkeypatch.setattr(authentication, "AHEAD_SECONDS", TRUST_SECONDS)
+        # Trusted still, so that nobody waits; and looked up beside.
+        assert scene.run(partial(principal, token))[0].username == name
+        scene.run_until(lambda: [*authentication._trusted.values()] != [trusted])
+        get_token_model().objects.filter(user__username=name).delete()
+        assert scene.run(partial(principal, token))[0].username == name
+        scene.run_until(lambda: not authentication._trusted)
+        assert isinstance(scene.run(partial(principal, token))[0], AuthenticationFailed)
