@@ -19,7 +19,7 @@ def main() -> None:
     parser.epilog = f"sections: {', '.join((*SECTIONS, *ELSEWHERE))}"
     parser.add_argument("--seconds", type=float, default=8.0, help="how long one load lasts")
     parser.add_argument("--rounds", type=int, default=3, help="how often each load takes its turn")
-    parser.add_argument("--server", default="granian", choices=["granian", "gunicorn"])
+    parser.add_argument("--server", default="granian", choices=["granian", "granian-wsgi", "gunicorn"])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=8)
     options = parser.parse_args()

@@ -37,7 +37,10 @@ class Server:
 
     def command(self, application: str, port: int) -> list[str]:
         """Return the command line that serves `application` on loopback."""
-        if self.kind == "granian":
+        if self.kind != "granian":
+            # The same by WSGI, with a thread for each who waits.
+            application = application.replace("rsgi:", "wsgi:")
+        if self.kind != "gunicorn":
             address = ("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--no-access-log")
             command = [sys.executable, "-m", "granian", "--workers", str(self.processes), *address]
             if "rsgi:" in application:
