@@ -29,7 +29,8 @@ class ApiView(APIView):
     is_fiber: ClassVar[bool] = False
     """Whether its requests do little but wait, for what they ask of the log and the read models by prepared statements.
 
-    Then they need no thread of their own: see bank.fibers. Whatever else they wait for keeps all of a process waiting.
+    Then they need no thread of their own: see bank.fibers. They have no transaction of Django's, and whatever else they
+    wait for keeps all of a process waiting.
     """
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -3,23 +3,27 @@
 A fiber is a greenlet: plain code, with a stack of its own to be left on while it waits. It knows of no event loop, and
 Django, which refuses its database to those, finds none: while a fiber runs, its thread is not in the loop.
 
-A lock that a fiber holds while it waits would stop all others for ever. So nothing that waits is done under a lock.
+A lock that a fiber holds while it leaves would stop all others for ever, and a transaction of Django's would be on a
+connection that all of them have: no fiber leaves with either. What a fiber waits for without leaving, as it does for
+Valkey, keeps all the others waiting: that must be short.
 """
 
 import asyncio
+import time
 from asyncio import _set_running_loop
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from select import POLLIN, poll
+from select import POLLIN, POLLOUT, poll
 from threading import get_ident
 from time import sleep  # by itself, as tests replace the clock
 from typing import TypeVar
 
-from django.db import connections
+from django.conf import settings
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from greenlet import getcurrent, greenlet
 from psycopg.pq import TransactionStatus
@@ -90,7 +94,7 @@ class Fibers:
 
     def close(self) -> None:
         """Let go of threads and connections, when no fiber is left."""
-        self._apart.shutdown()
+        self._apart.shutdown(wait=False)
         for connection in (connection for lent in self._lent.values() for connection in lent.idle):
             connection.close()
 
@@ -123,44 +127,57 @@ class Fibers:
             yield self._in_use[alias, fiber]
             return
         lent = self._lent[alias]
-        while not lent.idle and lent.number == MAX_CONNECTIONS:
-            lent.waiting.append(waiter := self.new_waiter())
-            waiter.wait(timeout_seconds=None)
+        self._wait_for_one(lent)
         if not lent.idle:
             lent.idle.append(connections.create_connection(alias))
+            # A thread apart connects it.
+            lent.idle[-1].inc_thread_sharing()
             lent.number += 1
         connection = lent.idle.pop()
         self._in_use[alias, fiber] = connection
         try:
             drop_if_dead(connection)
-            if connection.connection is None:
-                # A server that is away may take its time to say so.
-                connection.inc_thread_sharing()
-                self.apart(connection.ensure_connection)
             yield connection
         finally:
             del self._in_use[alias, fiber]
-            if connection.connection and connection.connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            if _is_amid_something(connection):
                 # The fiber was stopped before its answer came, which is nobody else's.
                 connection.close()
             lent.idle.append(connection)
             if lent.waiting:
                 lent.waiting.popleft().wake()
 
-    def until_readable(self, file: int) -> None:
-        """Wait until there is something to read; for a moment without going on with others.
+    def _wait_for_one(self, lent: "_Lent") -> None:
+        give_up_at = time.monotonic() + settings.DB_CONNECT_TIMEOUT_SECONDS
+        while not lent.idle and lent.number == MAX_CONNECTIONS:
+            if (seconds_left := give_up_at - time.monotonic()) <= 0:
+                raise OperationalError("no connection became free")
+            lent.waiting.append(waiter := self.new_waiter())
+            try:
+                waiter.wait(timeout_seconds=seconds_left)
+            finally:
+                # Whoever was woken is out of the queue already.
+                with suppress(ValueError):
+                    lent.waiting.remove(waiter)
+
+    def until_ready(self, file: int, *, to_write: bool) -> None:
+        """Wait until there is something to read, or also room to write; for a moment without going on with others.
 
         What comes in that moment is mostly the answer, and the others share the next call.
         """
         ready = poll()
-        ready.register(file, POLLIN)
+        ready.register(file, POLLIN | POLLOUT if to_write else POLLIN)
         if ready.poll(PATIENCE_MS) or not _is_fiber():
             return
-        self._loop.add_reader(file, self.go_on, getcurrent())
+        waiter = _FiberWaiter(self, self._loop)
+        self._loop.add_reader(file, waiter.wake_now)
+        if to_write:
+            self._loop.add_writer(file, waiter.wake_now)
         try:
-            _leave()
+            waiter.wait(timeout_seconds=None)
         finally:
             self._loop.remove_reader(file)
+            self._loop.remove_writer(file)
 
     def soon(self, callback: Callable[..., None], *arguments: object) -> None:
         """Have the loop call `callback` after what is ready now. Anybody may ask for it, in any thread."""
@@ -189,7 +206,7 @@ class _FiberWaiter:
         return woken
 
     def wake(self) -> None:
-        self._fibers.soon(self._wake_now)
+        self._fibers.soon(self.wake_now)
 
     def let_the_ready_go_first(self) -> None:
         self._fibers.soon(self._fibers.go_on, self._fiber)
@@ -200,7 +217,8 @@ class _FiberWaiter:
         sleep(LOOK_SECONDS)
         self.let_the_ready_go_first()
 
-    def _wake_now(self) -> None:
+    def wake_now(self) -> None:
+        """Turn to the fiber, if it waits, from the loop."""
         self._is_woken = True
         self._end_waiting()
 
@@ -208,6 +226,15 @@ class _FiberWaiter:
         if self._is_waiting:
             self._is_waiting = False
             self._fibers.go_on(self._fiber)
+
+
+def _is_amid_something(connection: BaseDatabaseWrapper) -> bool:
+    session = connection.connection if connection.vendor == "postgresql" else None
+    # One that broke is for who used it to find so, and for whoever has it next to replace.
+    return session is not None and session.pgconn.transaction_status not in (
+        TransactionStatus.IDLE,
+        TransactionStatus.UNKNOWN,
+    )
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""Serves a WSGI application by RSGI, granian's own protocol: commands as fibers, all else in threads.
+"""Serves a WSGI application by RSGI, granian's own protocol: what mostly waits as fibers, all else in threads.
 
 Commands wait for the log, and much longer than they work. As fibers all of them are under way at once and share what
 they wait for, and nobody switches threads to wake them. What may take long by itself, such as pages and histories, has
@@ -8,10 +8,11 @@ threads: there it is in nobody's way.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
+from http import HTTPStatus
 from io import BytesIO
 from threading import get_ident
 from types import MappingProxyType
@@ -40,8 +41,9 @@ _OF_EVERY_REQUEST = MappingProxyType(
         "wsgi.version": (1, 0),
     }
 )
-_UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+_UNPREFIXED = frozenset({"content-type", "content-length"})
 MAX_KNOWN_HEADERS = 1_000
+MAX_KNOWN_HEADER_LENGTH = 64
 
 
 IsFiber: TypeAlias = Callable[[str, str], bool]
@@ -63,8 +65,16 @@ class RsgiApplication:
         self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
         settle_memory()
 
+    def __rsgi_del__(self, _: asyncio.AbstractEventLoop) -> None:
+        """Let go of what is not needed any more, after the last request."""
+        self._threads.shutdown(wait=False)
+        self._fibers.close()
+
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        """Answer a request."""
+        """Answer a request; a WebSocket is refused, as there is none."""
+        if scope.proto != "http":
+            protocol.close(HTTPStatus.FORBIDDEN)
+            return
         environ = self.environ_of(scope)
         environ["wsgi.input"] = BytesIO(await _content(environ, protocol))
         exchange = _Exchange(self._wsgi, environ, protocol, self._loop)
@@ -85,8 +95,9 @@ class RsgiApplication:
             # WSGI has the bytes of a path as if they were Latin-1.
             "PATH_INFO": path if (path := scope.path).isascii() else path.encode().decode("latin-1"),
             "QUERY_STRING": scope.query_string,
-            "REMOTE_ADDR": scope.client.rpartition(":")[0],
-            "SERVER_NAME": host,
+            # Of an address of IPv6 the server tells the brackets, too.
+            "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+            "SERVER_NAME": host.strip("[]"),
             "SERVER_PORT": port,
             "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
             "wsgi.url_scheme": scope.scheme,
@@ -98,17 +109,19 @@ class RsgiApplication:
                 value = f"{environ[variable]}{';' if name == 'cookie' else ','}{value}"
             environ[variable] = value
         names = headers.keys()
-        if len(names) != len(fields):
+        if len(names) != len({name for name, _ in fields}):
             # Of a header that is not ASCII the server tells the name alone; to leave it out would be to ignore it.
             for name in names:
                 environ.setdefault(self._variable(name), "")
+        # HTTP/2 has it elsewhere, and HTTP/1.0 may have none.
+        environ.setdefault("HTTP_HOST", scope.authority or "")
         return environ
 
     def _variable(self, name: str) -> str:
         variable = name.upper().replace("-", "_")
-        variable = variable if variable in _UNPREFIXED else f"HTTP_{variable}"
+        variable = variable if name in _UNPREFIXED else f"HTTP_{variable}"
         # Clients may send any names, and as many as they like.
-        if len(self._variables) < MAX_KNOWN_HEADERS:
+        if len(name) <= MAX_KNOWN_HEADER_LENGTH and len(self._variables) < MAX_KNOWN_HEADERS:
             self._variables[name] = variable
         return variable
 
@@ -166,10 +179,7 @@ class _Exchange:
     def _answer(self) -> None:
         content = self._wsgi(self._environ, self._start_response)
         try:
-            if getattr(content, "streaming", False):
-                self._stream(content)
-            else:
-                self._protocol.response_bytes(self._status, self._headers, b"".join(content))
+            self._protocol.response_bytes(self._status, self._headers, b"".join(content))
         finally:
             if close := getattr(content, "close", None):
                 close()
@@ -177,19 +187,12 @@ class _Exchange:
     def _start_response(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
         self._status, self._headers = int(status[:3]), headers
 
-    def _stream(self, content: Iterable[bytes]) -> None:
-        """Send piece by piece, none before the one ahead of it is on its way."""
-        transport = self._protocol.response_stream(self._status, self._headers)
-        for piece in content:
-            asyncio.run_coroutine_threadsafe(_sent(transport, piece), self._loop).result()
-
-
-async def _sent(transport: Any, piece: bytes) -> None:
-    await transport.send_bytes(piece)
-
 
 async def _content(environ: dict[str, Any], protocol: Any) -> bytes:
-    """Return the content of a request: of too much only what shows that it is, of what was broken off nothing."""
+    """Return the content of a request: of too much only what shows that it is, and nothing of less than announced.
+
+    Content in chunks has no announced length: if the client leaves between two of them, those so far are all of it.
+    """
     limit = settings.MAX_REQUEST_BYTES
     if "HTTP_TRANSFER_ENCODING" in environ:
         pieces: list[bytes] = []

@@ -86,7 +86,8 @@ def _postgres_database() -> dict[str, Any]:
     )
     return database | {
         "ENGINE": "django.db.backends.postgresql",
-        # Each thread keeps its connection. A pool would make every request of an outage wait for its time-out.
+        # Each thread keeps its connection, and fibers keep theirs. A pool of others' would make every request of an
+        # outage wait for its time-out.
         "CONN_MAX_AGE": None,
         "OPTIONS": database.get("OPTIONS", {})
         | {
@@ -317,7 +318,7 @@ for _name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
 
 # --- web processes ----------------------------------------------------------------------------------------------------
 
-# For all requests but commands, which need none.
+# For all requests but commands and one account's reads, which need none.
 WEB_THREADS = env.whole("WEB_THREADS", default=8, at_least=1, at_most=1_000)
 WEB_CPU_AFFINITY = env.bool("WEB_CPU_AFFINITY", default=True)
 # Where they agree which takes which CPU.

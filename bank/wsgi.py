@@ -1,4 +1,4 @@
-"""The WSGI application that a web server loads."""
+"""The bank as a WSGI application: what `bank.rsgi` serves, and any server of WSGI can."""
 
 import os
 

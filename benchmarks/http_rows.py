@@ -29,6 +29,7 @@ class Scene:
     bank: str
     reference: str
     reference_of_fibers: str
+    is_of_fibers: bool
     token: str
     seconds: float
     rounds: int
@@ -87,6 +88,7 @@ def scene(*, server: Server, seconds: float, rounds: int) -> Iterator[Scene]:
             bank=bank,
             reference=reference,
             reference_of_fibers=of_fibers,
+            is_of_fibers=server.kind == "granian",
             token=issued_token(),
             seconds=seconds,
             rounds=rounds,
@@ -141,7 +143,8 @@ def _beside_reference(scene: Scene, connections: int) -> Iterator[Row]:
     reference = _row("the reference: a bare view with one shared append", connections, references)
     yield reference
     row = _row("the same view, its requests as fibers like the bank's", connections, of_fibers)
-    yield _compared(row, reference, "the reference", of_fibers, references)
+    if scene.is_of_fibers:
+        yield _compared(row, reference, "the reference", of_fibers, references)
     yield _compared(
         _row("deposits over 2,000 accounts", connections, deposits), reference, "the reference", deposits, references
     )

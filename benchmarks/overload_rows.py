@@ -93,7 +93,7 @@ def _memory_of_servers() -> float:
     total = 0
     for process in psutil.Process().children(recursive=True):
         try:
-            if any("bank.rsgi" in part for part in process.cmdline()):
+            if any("bank.rsgi" in part or "bank.wsgi" in part for part in process.cmdline()):
                 total += process.memory_info().rss
         except psutil.Error:
             continue

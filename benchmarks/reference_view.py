@@ -49,7 +49,10 @@ class SharedAppends:
         with self._lock:
             self._waiting.append(mine)
             leads, self._is_busy = not self._is_busy, True
-        if not leads:
+        if leads:
+            # As a fiber it would else be alone each time: the others come to be fibers when this one leaves.
+            mine.waiter.let_the_ready_go_first()
+        else:
             mine.waiter.wait(timeout_seconds=None)
         # Woken with a result, or without one, to lead.
         if mine.result is None:

@@ -61,7 +61,7 @@ class CommitGroup:
             try:
                 self._stay(store, caller)
             except BaseException:
-                # This thread is stopped: its commands must not wait for it, nor the others to be led by it.
+                # It is stopped: its commands must not wait for it, nor the others to be led by it.
                 self._leave(caller)
                 self._hand_over(caller)
                 raise
@@ -118,7 +118,7 @@ class CommitGroup:
         try:
             Round(store=store, cache=self.cache, batch=batch).run()
         except BaseException:
-            # The end of what this thread does, whatever it is; the others go on with who leads next.
+            # The end of what this one does, whatever it is; the others go on with who leads next.
             for pending in batch:
                 _break_off(pending)
             self._leave(caller)
@@ -129,7 +129,7 @@ class CommitGroup:
         return batch
 
     def _let_others_come(self, caller: Caller) -> None:
-        """Let threads go first that are about to send a command, as long as each look finds more of them waiting.
+        """Let those go first that are about to send a command, as long as each look finds more of them waiting.
 
         Who is alone, and was alone the last time, is not kept waiting.
         """
@@ -187,7 +187,7 @@ class CommitGroup:
                 heir.wake()
 
     def _lead_if_nobody_does(self, caller: Caller) -> None:
-        """Take over from a leader whose round has stalled, or whose thread is no more."""
+        """Take over from a leader whose round has stalled, or who is no more."""
         with self._lock:
             is_stalled = time.monotonic() - self._round_began >= STALLED_SECONDS
             # Not in a round and without its answers: its commands are in the queue.

@@ -1,7 +1,7 @@
 """The event store in PostgreSQL: each call is one round trip with one prepared statement."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -28,7 +28,7 @@ from eventstore.prepared import fetch_prepared
 from eventstore.records import AppendResult, CommandKey, Commit, Loaded, RecordedEvent, StreamRequest
 from eventstore.statements import statement
 from eventstore.store import MAX_POSITION
-from eventstore.waiting import connection_to
+from eventstore.waiting import connect, connection_to
 
 # Classes of SQLSTATE. 08 connection, 25006 a standby, 53 resources, 55P03 lock_timeout, 57 shutdown, statement_timeout.
 UNAVAILABLE_STATES = ("08", "25006", "53", "55P03", "57")
@@ -72,8 +72,7 @@ class PostgresEventStore:
 
     @contextmanager
     def right_of_way(self) -> Iterator[None]:
-        # It is a session's: all that is done meanwhile is done on this connection.
-        with connection_to(self._using) as connection:
+        with self._one_connection() as connection:
             self._run("take_right_of_way", {"at_most_idle": MOST_IDLE_WITH_RIGHT_OF_WAY})
             try:
                 yield
@@ -83,6 +82,17 @@ class PostgresEventStore:
                 except Exception:
                     # It ends with its session, whatever is wrong with that.
                     connection.close()
+
+    @contextmanager
+    def _one_connection(self) -> Iterator[BaseDatabaseWrapper]:
+        """Have all that is done meanwhile done in one session. Raises StoreUnavailable if none becomes free."""
+        with ExitStack() as lending:
+            try:
+                connection = lending.enter_context(connection_to(self._using))
+            except django.db.OperationalError as error:
+                UNAVAILABLE.inc()
+                raise StoreUnavailable(str(error)) from error
+            yield connection
 
     def load(
         self,
@@ -129,18 +139,19 @@ class PostgresEventStore:
         return int(forgotten)
 
     def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
-        with connection_to(self._using) as connection:
-            try:
-                connection.ensure_connection()
+        lent: BaseDatabaseWrapper | None = None
+        try:
+            with connection_to(self._using) as lent:
+                connect(lent)
                 # As text, times would be read by Django's way, which takes ten times as long.
                 return fetch_prepared(
-                    session=connection.connection, statement=_text(stem), parameters=parameters, binary=not writes
+                    session=lent.connection, statement=_text(stem), parameters=parameters, binary=not writes
                 )
-            except (psycopg.Error, django.db.Error) as error:
-                translated = _translated(error, was_lost=_discard_if_lost(connection), writes=writes)
-                if isinstance(translated, StoreUnavailable):
-                    UNAVAILABLE.inc()
-                raise translated from error
+        except (psycopg.Error, django.db.Error) as error:
+            translated = _translated(error, was_lost=lent is not None and _discard_if_lost(lent), writes=writes)
+            if isinstance(translated, StoreUnavailable):
+                UNAVAILABLE.inc()
+            raise translated from error
 
 
 @cache

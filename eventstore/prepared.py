@@ -12,7 +12,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from eventstore.waiting import apart, until_readable, waits_by_itself
+from eventstore.waiting import apart, until_ready, waits_by_itself
 
 Session: TypeAlias = psycopg.Connection[Any]
 Row: TypeAlias = tuple[Any, ...]
@@ -34,8 +34,8 @@ def fetch_prepared(
     `binary` is how they travel, and makes no difference but in time. Raises psycopg's errors, as a cursor does.
 
     A cursor asks the operating system what there is to wait for, again and again, and lets go of Python in between;
-    libpq waits by itself, with other threads going on. For one row by its key that is 7 µs of processor time instead of
-    60 to 80, and a tenth of the time until it is there.
+    libpq waits by itself, with other threads going on, and fibers wait as fibers do. For one row by its key that is
+    7 µs of processor time instead of 60 to 80, and a tenth of the time until it is there.
     """
     result = run_prepared(session=session, statement=statement, parameters=parameters, binary=binary)
     reading = Transformer(session)
@@ -66,10 +66,14 @@ def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format:
     if waits_by_itself():
         return pgconn.exec_prepared(name, values, result_format=result_format)
     pgconn.send_query_prepared(name, values, result_format=result_format)
+    while pgconn.flush():
+        # It is more than the way there takes at once.
+        until_ready(pgconn.socket, to_write=True)
+        pgconn.consume_input()
     answered: PGresult | None = None
     while True:
         if pgconn.is_busy():
-            until_readable(pgconn.socket)
+            until_ready(pgconn.socket)
             pgconn.consume_input()
         elif (result := pgconn.get_result()) is not None:
             answered = result

@@ -1,6 +1,7 @@
 """What many fibers ask for at the same time: reads of one thing each, done together, and the same call, made once."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Generic, TypeVar
 
 from eventstore.waiting import Waiter, apart, new_waiter, waits_by_itself
@@ -18,6 +19,7 @@ class _Asked(Generic[Key, Found]):
         self.found: Found | None = None
         self.error: BaseException | None = None
         self.is_answered = False
+        self.is_appointed = False
 
     def answer(self, found: Found | None, error: BaseException | None) -> None:
         """Say what was found, or what was raised instead, and let whoever waits go on."""
@@ -29,7 +31,8 @@ def _answered(mine: _Asked[Key, Found]) -> Found:
     while not mine.is_answered:
         mine.waiter.wait(timeout_seconds=None)
     if mine.error:
-        raise mine.error
+        # Of each one's own: it is raised in many fibers, and grows a traceback in each.
+        raise copy(mine.error) from mine.error
     return mine.found  # type: ignore[return-value]  # None may be what was found
 
 
@@ -43,6 +46,7 @@ class SharedReads(Generic[Key, Found]):
     def __init__(self, read: Callable[[Sequence[Key]], Sequence[Found]]) -> None:
         self._read = read
         self._asked: list[_Asked[Key, Found]] = []
+        self._is_busy = False
 
     def get(self, key: Key) -> Found:
         """Return what is found under `key`. Raises what `read` raises."""
@@ -52,23 +56,35 @@ class SharedReads(Generic[Key, Found]):
         mine = _Asked[Key, Found](key, new_waiter())
         # All that ask are fibers of one thread, and change places only where they wait: there is nothing to lock.
         self._asked.append(mine)
-        if len(self._asked) == 1:
+        if not self._is_busy:
+            self._is_busy = mine.is_appointed = True
+        while not (mine.is_answered or mine.is_appointed):
+            mine.waiter.wait(timeout_seconds=None)
+        if mine.is_appointed:
             self._lead(mine)
         return _answered(mine)
 
     def _lead(self, mine: _Asked[Key, Found]) -> None:
-        mine.waiter.let_the_ready_go_first()
-        batch, self._asked = self._asked, []
+        batch: list[_Asked[Key, Found]] = [mine]
         error: BaseException | None = AssertionError("the read ended without an answer")
-        found: Sequence[Found | None] = [None] * len(batch)
+        found: Sequence[Found | None] = ()
         try:
+            mine.waiter.let_the_ready_go_first()
+            batch, self._asked = self._asked, []
             found = self._read([one.key for one in batch])
             error = None
         except Exception as raised:
             error = raised
         finally:
-            for one, its_own in zip(batch, found, strict=True):
+            for one, its_own in zip(batch, [None] * len(batch) if error else found, strict=True):
                 one.answer(its_own, error)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._is_busy = bool(self._asked)
+        if self._asked:
+            self._asked[0].is_appointed = True
+            self._asked[0].waiter.wake()
 
 
 class SharedCalls(Generic[Key, Found]):

@@ -43,7 +43,7 @@ class EventStore(Protocol):
         ...
 
     def right_of_way(self) -> AbstractContextManager[None]:
-        """Let nobody append to the log while the block runs, but this thread; to be held as shortly as can be.
+        """Let nobody append to the log while the block runs, but this thread or fiber; to be held as shortly as can be.
 
         Raises StoreUnavailable.
         """

@@ -55,11 +55,14 @@ class WayToWait(Protocol):
         ...
 
     def connection(self, alias: str) -> AbstractContextManager[BaseDatabaseWrapper]:
-        """Lend a connection to a database of Django's, which nobody else uses meanwhile."""
+        """Lend a connection to a database of Django's, which nobody else uses meanwhile.
+
+        Raises OperationalError if none becomes free in time.
+        """
         ...
 
-    def until_readable(self, file: int) -> None:
-        """Wait until there is something to read."""
+    def until_ready(self, file: int, *, to_write: bool) -> None:
+        """Wait until there is something to read, or also room to write."""
         ...
 
 
@@ -125,12 +128,21 @@ def begin(task: Callable[[], None]) -> None:
 
 
 def connection_to(alias: str) -> AbstractContextManager[BaseDatabaseWrapper]:
-    """Lend a connection to a database of Django's for one statement."""
+    """Lend a connection to a database of Django's for one statement; it may have to be connected.
+
+    Raises Django's OperationalError if none becomes free in time.
+    """
     way = _of_thread.way
     return way.connection(alias) if way else nullcontext(connections[alias])
 
 
-def until_readable(file: int) -> None:
-    """Wait until there is something to read."""
+def connect(connection: BaseDatabaseWrapper) -> None:
+    """Connect one that was lent, unless it is connected: a server that is away may take its time to say so."""
+    if connection.connection is None:
+        apart(connection.ensure_connection)
+
+
+def until_ready(file: int, *, to_write: bool = False) -> None:
+    """Wait until there is something to read, or also room to write."""
     if way := _of_thread.way:
-        way.until_readable(file)
+        way.until_ready(file, to_write=to_write)

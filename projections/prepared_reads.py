@@ -10,7 +10,7 @@ from psycopg.pq.abc import PGresult
 
 from eventstore.prepared import run_prepared
 from eventstore.shared_reads import SharedReads
-from eventstore.waiting import connection_to
+from eventstore.waiting import connect, connection_to
 from projections.freshness import Freshness
 from projections.statements import statement
 
@@ -119,5 +119,5 @@ def _entry(answer: PGresult, row: int) -> dict[str, Any]:
 
 def _answer(stem: str, parameters: Mapping[str, Any]) -> PGresult:
     with connection_to(DEFAULT_DB_ALIAS) as connection:
-        connection.ensure_connection()
+        connect(connection)
         return run_prepared(session=connection.connection, statement=statement(stem), parameters=parameters)

@@ -9,7 +9,7 @@ from django.db.models.expressions import RawSQL
 
 from eventstore import statements
 from eventstore.prepared import Row, fetch_prepared
-from eventstore.waiting import connection_to
+from eventstore.waiting import connect, connection_to
 
 SQL_DIRECTORY = Path(__file__).parent / "sql"
 
@@ -22,7 +22,7 @@ def statement(stem: str) -> str:
 def rows_of(*, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a statement that a connection keeps prepared. Raises Django's database errors."""
     with connection_to(DEFAULT_DB_ALIAS) as connection:
-        connection.ensure_connection()
+        connect(connection)
         with connection.wrap_database_errors:
             return fetch_prepared(session=connection.connection, statement=sql, parameters=parameters, binary=True)
 

@@ -20,8 +20,6 @@ PIECE = b"x" * 100_000
 class Pieces:
     """An answer in many pieces."""
 
-    streaming = True
-
     def __init__(self, number: int) -> None:
         self._number = number
 
@@ -34,11 +32,11 @@ class Pieces:
 
 
 def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
-    """Answer with the request; to /stream/9 with that many pieces instead, and to /fail not at all."""
+    """Answer with the request; to /pieces/9 with that many pieces instead, and to /fail not at all."""
     path = environ["PATH_INFO"]
-    if path.startswith("/stream/"):
+    if path.startswith("/pieces/"):
         start_response("200 OK", [("Content-Type", "text/plain")])
-        return Pieces(int(path.removeprefix("/stream/")))
+        return Pieces(int(path.removeprefix("/pieces/")))
     if path == "/fail":
         raise RuntimeError("told to")
     has_content = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ

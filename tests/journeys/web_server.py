@@ -35,7 +35,7 @@ class WebServer:
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        granian = [sys.executable, "-m", "granian", "--interface", interface, "--workers-kill-timeout", "3"]
+        granian = [sys.executable, "-m", "granian", "--interface", interface, "--no-ws", "--workers-kill-timeout", "3"]
         address = ["--host", "127.0.0.1", "--port", str(port)]
         self._command = [*granian, *address, application]
         self.log = var_dir / "web.log"

@@ -120,7 +120,7 @@ def _web() -> AbstractContextManager[Child]:
     listen = ["--host", settings.BIND_HOST, "--port", str(settings.PORT)]
     # The log of the in-memory bank lives in one process.
     workers = ["--workers", "1" if settings.IN_MEMORY else "2"]
-    granian = [sys.executable, "-m", "granian", "--interface", "rsgi", "--no-access-log", *listen, *workers]
+    granian = [sys.executable, "-m", "granian", "--interface", "rsgi", "--no-ws", "--no-access-log", *listen, *workers]
     return _child("web", [*granian, "bank.rsgi:application"], is_ready=lambda log: _answers())
 
 

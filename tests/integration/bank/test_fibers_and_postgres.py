@@ -1,22 +1,27 @@
 """Fibers that wait for PostgreSQL, on connections of their own."""
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 import eventstore.round
 from accounts.domain.commands import CreateAccount, DepositMoney
 from accounts.handlers import create_account, deposit_money
 from accounts.repository import account_stream_id, load_account
 from bank import fibers
+from eventstore.exceptions import OutcomeUnknown, StoreUnavailable
 from eventstore.records import CommandContext, Outcome
 from eventstore.store import event_store
 from eventstore.waiting import connection_to, new_waiter
+from projections.prepared_reads import account_row
 from tests.fiber_scene import scene as scene
 from tests.journeys.web_server import database_url
+from tests.polling import wait_until
 
 RIGHT_OF_WAY = 4711010
 
@@ -50,15 +55,19 @@ def test_commands_of_fibers_are_carried_out_on_a_connection_of_their_own(scene, 
 
 
 @pytest.fixture
-def nobody_may_append(django_db_setup) -> Iterator[psycopg.Connection]:
-    """Somebody who has the right of way, until it is given back."""
+def postgres(django_db_setup) -> Iterator[psycopg.Connection]:
+    """Somebody else on the same database; what he has locked is free at his end."""
     with psycopg.connect(database_url(), autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [RIGHT_OF_WAY])
         yield other
 
 
-def test_an_append_that_takes_long_keeps_no_other_fiber_waiting(scene, account_id, nobody_may_append):
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_an_append_that_takes_long_keeps_no_other_fiber_waiting(scene, account_id, is_prepared, postgres):
+    """Neither the first that its connection makes, which a cursor waits for, nor any other."""
     seen: list[str] = []
+    if is_prepared:
+        scene.run(lambda: deposit(account_id))
+    postgres.execute("SELECT pg_advisory_lock(%s)", [RIGHT_OF_WAY])
 
     def slow() -> Outcome:
         outcome = deposit(account_id)
@@ -69,11 +78,11 @@ def test_an_append_that_takes_long_keeps_no_other_fiber_waiting(scene, account_i
         new_waiter().let_the_ready_go_first()
         seen.append("went on")
         balance: int = load_account(account_id).state.balance
-        nobody_may_append.execute("SELECT pg_advisory_unlock(%s)", [RIGHT_OF_WAY])
+        postgres.execute("SELECT pg_advisory_unlock(%s)", [RIGHT_OF_WAY])
         return balance
 
     [outcome, balance] = scene.run(slow, quick)
-    assert (outcome.result["version"], balance) == (2, 0)
+    assert (outcome.result["version"], balance) == (2 + is_prepared, 0 + is_prepared)
     assert seen == ["went on", "deposited"]
 
 
@@ -95,8 +104,10 @@ def test_a_connection_that_the_server_ended_is_replaced(scene, account_id):
 
 def test_answers_that_come_late(scene, account_id, monkeypatch):
     monkeypatch.setattr(fibers, "PATIENCE_MS", 0)
+    # The first time, a connection prepares its statements, which is a cursor's to wait for.
+    scene.run(lambda: deposit(account_id))
     outcomes = scene.run(*[lambda: deposit(account_id)] * 3)
-    assert sorted(outcome.result["version"] for outcome in outcomes) == [2, 3, 4]
+    assert sorted(outcome.result["version"] for outcome in outcomes) == [3, 4, 5]
 
 
 @pytest.mark.parametrize("patience_ms", [0, 10_000])
@@ -139,3 +150,84 @@ def test_a_fiber_with_the_right_of_way_appends_while_nobody_else_may(scene, acco
     assert sorted(outcome.result["version"] for outcome in outcomes) == [2, 3, 4]
     # It was given back.
     assert deposit(account_id).result["version"] == 5
+
+
+@pytest.mark.parametrize("patience_ms", [0, 10_000])
+def test_a_statement_larger_than_a_socket_takes_at_once(scene, account_id, monkeypatch, patience_ms):
+    monkeypatch.setattr(fibers, "PATIENCE_MS", patience_ms)
+    scene.run(lambda: deposit(account_id))
+    context = CommandContext(metadata={"note": "x" * 20_000_000})
+    command = DepositMoney(account_id=account_id, amount=1, currency="USD")
+    outcomes = scene.run(lambda: deposit_money(command=command, context=context), lambda: deposit(account_id))
+    assert sorted(outcome.result["version"] for outcome in outcomes) == [3, 4]
+
+
+class TestWhileTheDatabaseIsAway:
+    """Nothing was sent, and whoever asked is told so."""
+
+    @pytest.fixture
+    def nowhere(self, monkeypatch) -> None:
+        """No connection can be made."""
+
+        def refuse(self: DatabaseWrapper, *_: Any) -> Any:
+            raise OperationalError("connection refused")
+
+        monkeypatch.setattr(DatabaseWrapper, "get_new_connection", refuse)
+
+    @pytest.mark.parametrize("commands", [1, 3])
+    def test_commands(self, scene, account_id, nowhere, commands):
+        errors = scene.run(*[lambda: deposit(account_id)] * commands)
+        assert [type(error) for error in errors] == [StoreUnavailable] * commands
+
+    def test_commands_with_the_right_of_way(self, scene, account_id, nowhere, monkeypatch):
+        monkeypatch.setattr(eventstore.round, "ATTEMPTS_TO_BE_OVERTAKEN", 0)
+        [error] = scene.run(lambda: deposit(account_id))
+        assert isinstance(error, StoreUnavailable)
+
+    def test_reads(self, scene, nowhere):
+        errors = scene.run(*[lambda: account_row(account_id="acc-1")] * 3)
+        assert [type(error) for error in errors] == [OperationalError] * 3
+
+
+def test_who_finds_no_connection_free_in_time_is_told_so(scene, account_id, monkeypatch, settings):
+    monkeypatch.setattr(fibers, "MAX_CONNECTIONS", 1)
+    settings.DB_CONNECT_TIMEOUT_SECONDS = 0.01
+    told: list[str] = []
+
+    def keeps_it() -> None:
+        with connection_to("default"):
+            while not told:
+                new_waiter().let_the_ready_go_first()
+
+    def finds_none() -> None:
+        try:
+            deposit(account_id)
+        except StoreUnavailable as error:
+            told.append(str(error))
+
+    scene.run(keeps_it, finds_none)
+    assert told == ["no connection became free"]
+    assert deposit(account_id).result["version"] == 2
+
+
+def test_a_connection_that_breaks_under_an_append_leaves_its_outcome_unknown(scene, account_id, postgres, monkeypatch):
+    monkeypatch.setattr(fibers, "PATIENCE_MS", 0)
+    scene.run(lambda: deposit(account_id))
+    postgres.execute("SELECT pg_advisory_lock(%s)", [RIGHT_OF_WAY])
+
+    def breaks_it() -> None:
+        new_waiter().let_the_ready_go_first()
+        wait_until(lambda: ended(postgres))
+
+    [error, _] = scene.run(lambda: deposit(account_id), breaks_it)
+    assert isinstance(error, OutcomeUnknown)
+    postgres.execute("SELECT pg_advisory_unlock(%s)", [RIGHT_OF_WAY])
+    assert scene.run(lambda: deposit(account_id))[0].result["version"] == 3
+
+
+def ended(postgres: psycopg.Connection) -> bool:
+    """End whoever waits for the right of way; tell whether there was somebody."""
+    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+    return bool(
+        postgres.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting}) AS one", [RIGHT_OF_WAY]).fetchall()
+    )

@@ -39,24 +39,30 @@ def test_who_asks_while_a_read_is_under_way_has_the_next(scene):
     shelf = Shelf()
 
     def slow(names: Sequence[str]) -> list[str | None]:
-        new_waiter().let_the_ready_go_first()
+        for _ in range(3):
+            new_waiter().let_the_ready_go_first()
         return shelf.read(names)
 
     reads = SharedReads(slow)
 
-    def late() -> str | None:
+    def late(name: str) -> str | None:
         new_waiter().let_the_ready_go_first()
-        return reads.get("b")
+        return reads.get(name)
 
-    assert scene.run(partial(reads.get, "a"), late) == ["A", "B"]
-    assert sorted(shelf.batches) == [["a"], ["b"]]
+    assert scene.run(partial(reads.get, "a"), partial(late, "b"), partial(late, "c")) == ["A", "B", "C"]
+    assert shelf.batches in ([["a"], ["b", "c"]], [["a", "b", "c"]])
+    assert scene.run(partial(reads.get, "d")) == ["D"]
 
 
 def test_what_a_read_raises_is_raised_to_all_who_asked(scene):
     shelf = Shelf()
     shelf.error = OSError("away")
     reads = SharedReads(shelf.read)
-    assert scene.run(partial(reads.get, "a"), partial(reads.get, "b")) == [shelf.error] * 2
+    errors = scene.run(partial(reads.get, "a"), partial(reads.get, "b"))
+    assert [str(error) for error in errors] == ["away"] * 2
+    # Of each one's own: it grows a traceback where it is raised.
+    assert errors[0] is not errors[1]
+    assert [error.__cause__ for error in errors] == [shelf.error] * 2
     shelf.error = None
     assert scene.run(partial(reads.get, "a")) == ["A"]
 
@@ -80,7 +86,8 @@ def test_a_call_is_made_once_for_all_who_need_it(scene, error):
         return "result"
 
     results = scene.run(*[partial(calls.result, "key", call)] * 3, all_wait.set)
-    assert results == [error or "result"] * 3 + [None]
+    assert [str(result) for result in results] == [str(error or "result")] * 3 + ["None"]
+    assert [isinstance(result, LookupError) for result in results] == [error is not None] * 3 + [False]
     assert len(made_in) == 1
     assert made_in[0] != threading.get_ident()
     assert not calls.is_under_way("key")
