@@ -43,7 +43,7 @@ class SharedReads(Generic[Key, Found]):
     so nobody is told of a time before he asked.
     """
 
-    def __init__(self, read: Callable[[Sequence[Key]], Sequence[Found]]) -> None:
+    def __init__(self, read: Callable[[list[Key]], Sequence[Found]]) -> None:
         self._read = read
         self._asked: list[_Asked[Key, Found]] = []
         self._is_busy = False

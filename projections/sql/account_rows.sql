@@ -22,7 +22,7 @@ SELECT fresh.position,
        to_char(account.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        verified.version,
        to_char(verified.verified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-FROM unnest(%(account_ids)s::text[]) WITH ORDINALITY AS asked (account_id, place)
+FROM jsonb_array_elements_text(%(account_ids)s::jsonb) WITH ORDINALITY AS asked (account_id, place)
 CROSS JOIN fresh
 -- One after the other by their keys: a join might as well read whole tables, as long as they are small.
 LEFT JOIN LATERAL (SELECT * FROM account_summary WHERE account_id = asked.account_id LIMIT 1) AS account ON true

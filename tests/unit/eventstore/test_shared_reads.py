@@ -1,7 +1,6 @@
 """What many fibers ask for at the same time: done together, or once."""
 
 import threading
-from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -18,7 +17,7 @@ class Shelf:
         self.batches: list[list[str]] = []
         self.error: Exception | None = None
 
-    def read(self, names: Sequence[str]) -> list[str | None]:
+    def read(self, names: list[str]) -> list[str | None]:
         self.batches.append(list(names))
         if self.error:
             raise self.error
@@ -38,7 +37,7 @@ def test_who_asks_while_a_read_is_under_way_has_the_next(scene):
     """He may have written something since it began, and must see that."""
     shelf = Shelf()
 
-    def slow(names: Sequence[str]) -> list[str | None]:
+    def slow(names: list[str]) -> list[str | None]:
         for _ in range(3):
             new_waiter().let_the_ready_go_first()
         return shelf.read(names)
