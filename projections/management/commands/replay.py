@@ -49,13 +49,15 @@ class Command(BaseCommand):
                 self._compare(projectors)
             else:
                 self._rebuild(projectors, keep=options["keep"])
-        except KeyboardInterrupt:
-            self.stderr.write("Stopped. Nothing is lost: run it again to go on from there.")
-            sys.exit(INTERRUPTED)
-        except DATABASE_IS_AWAY as error:
-            raise CommandError(f"the database is away, or refuses: {on_one_line(error)}") from error
-        except RebuildError as error:
-            raise CommandError(on_one_line(error)) from error
+        except (KeyboardInterrupt, Exception) as error:
+            if _began_with_an_interruption(error):
+                self.stderr.write("Stopped. Nothing is lost: run it again to go on from there.")
+                sys.exit(INTERRUPTED)
+            if isinstance(error, DATABASE_IS_AWAY):
+                raise CommandError(f"the database is away, or refuses: {on_one_line(error)}") from error
+            if isinstance(error, RebuildError):
+                raise CommandError(on_one_line(error)) from error
+            raise
 
     def _rebuild(self, projectors: tuple[Projector[Any], ...], *, keep: bool) -> None:
         for projector in projectors:
@@ -97,3 +99,10 @@ def _chosen(name: str | None) -> tuple[Projector[Any], ...]:
 
 def _told(row: dict[str, Any] | None) -> str:
     return "no row" if row is None else ", ".join(f"{column}={value!r}" for column, value in row.items())
+
+
+def _began_with_an_interruption(error: BaseException | None) -> bool:
+    """Tell whether the user stopped it: amid a statement, its connection may raise another error while it is left."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

@@ -16,9 +16,10 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import ProgrammingError, connection
 from django.db.models import Sum
 
+from projections.management.commands import replay
 from projections.models import AccountSummary, ProjectionCheckpoint, RebuildPart
 from projections.runner import catch_up
 from tests.integration.projections.account_log import append, assert_read_models_match, busy_account, new_account_id
@@ -160,6 +161,22 @@ def test_interrupted_it_says_so_and_goes_on_from_there(accounts):
     done = events_done("account_statement")
     assert f"account_statement: copying, {done} of " in replayed("account_statement")
     assert_read_models_match(accounts)
+
+
+def test_interrupted_amid_a_statement_it_says_so_too(monkeypatch, capsys):
+    """Its connection can then not even roll back."""
+
+    def interrupted(**_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ProgrammingError("connection in transaction status ACTIVE")
+
+    monkeypatch.setattr(replay, "rebuild_projection", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        call_command("replay", "account_summary")
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "Stopped. Nothing is lost: run it again to go on from there.\n"
 
 
 def test_a_terminal_gets_a_bar_with_rate_and_time_left(accounts):
