@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from django.urls import ResolverMatch, URLPattern, URLResolver
 
@@ -63,3 +64,9 @@ class ApiRoutes:
                 step.any = step.any or _Step()
                 step = step.any
         step.match = step.match or ResolverMatch(view, (), {}, route=route)
+
+
+@cache
+def api_routes(resolver: URLResolver) -> ApiRoutes:
+    """Return the API's URLs of a URL table, made once for all who look paths up."""
+    return ApiRoutes(resolver.url_patterns)

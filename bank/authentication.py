@@ -106,7 +106,7 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
         return verified.principal, None
 
     def _verified(self, digest: str, token: bytes) -> _VerifiedToken:
-        if settings.METRICS_TOKEN and compare_digest(digest, hash_token(settings.METRICS_TOKEN)):
+        if _is_of_the_scraper(digest):
             verified = _VerifiedToken(SCRAPER, None)
         else:
             try:
@@ -128,12 +128,14 @@ class BearerTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # k
             _verifications.result(digest, partial(self._verified, digest, token))
 
     def _require_not_shut(self, digest: str) -> None:
-        if settings.METRICS_TOKEN and compare_digest(digest, hash_token(settings.METRICS_TOKEN)):
-            return
         with _lock:
             is_known = digest in _known
-        if not is_known:
+        if not is_known and not _is_of_the_scraper(digest):
             require_not_shut(request=self._request)
+
+
+def _is_of_the_scraper(digest: str) -> bool:
+    return bool(settings.METRICS_TOKEN) and compare_digest(digest, hash_token(settings.METRICS_TOKEN))
 
 
 def principal_of(*, user: Any) -> Principal:

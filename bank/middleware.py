@@ -19,7 +19,7 @@ from django.urls import get_resolver
 from django.utils.functional import cached_property
 
 from accounts.api_view import AnswerHeaders
-from bank.api_routes import ApiRoutes
+from bank.api_routes import ApiRoutes, api_routes
 from bank.request_record import name_stream
 
 Handler: TypeAlias = Callable[[HttpRequest], HttpResponse]
@@ -62,7 +62,7 @@ class ApiMiddleware:
 
     @cached_property
     def _routes(self) -> ApiRoutes:
-        return ApiRoutes(get_resolver().url_patterns)
+        return api_routes(get_resolver())
 
     def _answered(self, request: HttpRequest) -> HttpResponse:
         """Return what the view answers, as Django would call it: no middleware but ours has a say in that."""

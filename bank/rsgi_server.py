@@ -22,7 +22,7 @@ from django.conf import settings
 from django.urls import get_resolver
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # it is, by another name
 
-from bank.api_routes import ApiRoutes
+from bank.api_routes import ApiRoutes, api_routes
 from bank.fibers import Fibers
 from bank.request_content import Application
 from bank.web_process import settle_memory
@@ -131,7 +131,7 @@ class ViewsTellWhether:
 
     @cached_property
     def _routes(self) -> ApiRoutes:
-        return ApiRoutes(get_resolver().url_patterns)
+        return api_routes(get_resolver())
 
     def is_fiber(self, method: str, path: str) -> bool:
         """Tell whether a request with that method for that path is a fiber."""
