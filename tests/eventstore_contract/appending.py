@@ -60,15 +60,16 @@ class Appending:
             assert [event.position for event in written] == list(range(result.first_position, result.last_position + 1))
         assert results[1].first_position > results[0].last_position
 
-    def test_events_of_one_commit_stand_in_the_order_of_its_streams(self, store: EventStore):
-        streams = [StreamAppendFactory.build(number_of_events=number) for number in (2, 1, 3)]
+    @pytest.mark.parametrize("numbers", [(2, 1, 3), (1, 1)])
+    def test_events_of_one_commit_stand_in_the_order_of_its_streams(self, store: EventStore, numbers: tuple[int, ...]):
+        streams = [StreamAppendFactory.build(number_of_events=number) for number in numbers]
         result = append(store, *streams)
 
         assert result.versions == {stream.stream_id: len(stream.events) for stream in streams}
         written = store.read_all(after_position=result.first_position - 1, limit=6)
         assert ids(written) == [event_id for stream in streams for event_id in ids(stream.events)]
-        assert [event.version for event in written] == [1, 2, 1, 1, 2, 3]
-        assert result.last_position == result.first_position + 5
+        assert [event.version for event in written] == [at for number in numbers for at in range(1, number + 1)]
+        assert result.last_position == result.first_position + sum(numbers) - 1
 
     def test_commits_of_one_call_build_on_each_other(self, store: EventStore):
         first = StreamAppendFactory.build(number_of_events=2)
@@ -197,9 +198,13 @@ class Appending:
             with pytest.raises(AssertionError):
                 assert_chain_holds(forged)
 
-    def test_one_call_carries_many_commits(self, store: EventStore):
-        streams = [StreamAppendFactory.build(number_of_events=2) for _ in range(100)]
+    @pytest.mark.parametrize("events", [1, 2])
+    def test_one_call_carries_many_commits(self, store: EventStore, events: int):
+        streams = [StreamAppendFactory.build(number_of_events=events) for _ in range(100)]
         results = append_call(store, *[CommitFactory.build(streams=(stream,)) for stream in streams])
         assert all(isinstance(result, Appended) for result in results)
-        written = store.read_all(after_position=results[0].first_position - 1, limit=200)
+        first = results[0].first_position
+        assert [result.first_position for result in results] == [first + events * place for place in range(100)]
+        assert all(result.last_position == result.first_position + events - 1 for result in results)
+        written = store.read_all(after_position=first - 1, limit=100 * events)
         assert ids(written) == [event_id for stream in streams for event_id in ids(stream.events)]

@@ -222,13 +222,18 @@ class Violations:
         assert raised.value.path == place
         assert events_of(store, good) == []
 
-    def test_an_event_earlier_than_the_head_writes_nothing(self, store: EventStore):
+    @pytest.mark.parametrize(
+        "beside", [(), (1,), (2,), (0,)], ids=["alone", "beside an event", "beside two events", "beside a guard"]
+    )
+    def test_an_event_earlier_than_the_head_writes_nothing(self, store: EventStore, beside: tuple[int, ...]):
         stream = StreamAppendFactory.build()
         append(store, stream)
         early = StreamAppendFactory.build(after=stream, events=(NewEventFactory.build(occurred_at=NOON - SECOND),))
+        others = [StreamAppendFactory.build(number_of_events=events) for events in beside]
         with pytest.raises(InvalidAppend):
-            store.append([CommitFactory.build(streams=(early,))])
+            store.append([CommitFactory.build(streams=(one,)) for one in (*others, early)])
         assert ids(events_of(store, stream)) == ids(stream.events)
+        assert all(events_of(store, other) == [] for other in others)
 
     def test_a_violation_found_late_takes_the_whole_call_back(self, store: EventStore):
         base = StreamAppendFactory.build()

@@ -128,6 +128,7 @@ def test_what_its_appends_set_off_is_done_for_the_application_role(app_role):
         "DELETE FROM transfers_in_flight",
         "ALTER TABLE events DISABLE TRIGGER ALL",
         "DROP FUNCTION append_events",
+        "SELECT append_single_event('{}', NULL, 0, now())",
     ],
 )
 def test_the_application_role_can_do_nothing_else_to_the_log(app_role, tampering):

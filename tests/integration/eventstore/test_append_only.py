@@ -17,6 +17,8 @@ DIRECT_INSERT = """
     FROM events ORDER BY position DESC LIMIT 1
 """
 
+SOUND_STREAM = append_parameters([CommitFactory.build()])["streams"].removeprefix("[").removesuffix("]")
+
 
 @pytest.mark.parametrize(
     "tampering",
@@ -33,6 +35,8 @@ DIRECT_INSERT = """
         f"DO $$ BEGIN {DIRECT_INSERT} /*\nPL/pgSQL function import_events(text[]) line 1 at SQL statement*/; END $$",
         f"DO $$ BEGIN {DIRECT_INSERT} /*\nPL/pgSQL function append_events(text[]) line 1 at SQL statement*/; END $$",
         "MERGE INTO events USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+        # A part of append_events is not to be had without it.
+        f"SELECT append_single_event('{SOUND_STREAM}', NULL, (SELECT max(position) FROM events), now())",
     ],
 )
 def test_tampering_is_refused_with_a_state_of_its_own(tampering):

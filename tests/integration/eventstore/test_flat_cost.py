@@ -15,6 +15,7 @@ from tests.integration.eventstore.log_copies import log_copy
 EVENTS = 50_000
 EVENTS_PER_CALL = 500
 CALLS_BETWEEN_MEASURES = 10
+COMMITS_SHARED = 8
 INDEX_GROWTH_BUFFERS = 12
 """What deeper indexes may add: some ten descents in one append, most of them by a level."""
 
@@ -32,8 +33,8 @@ def buffers_touched(stem: str, parameters: dict[str, Any]) -> int:
     return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
 
 
-def keyed_append() -> dict[str, Any]:
-    return append_parameters([CommitFactory.build(command=NewCommandFactory.build())])
+def keyed_append(*, commits: int = 1) -> dict[str, Any]:
+    return append_parameters([CommitFactory.build(command=NewCommandFactory.build()) for _ in range(commits)])
 
 
 def load_parameters(stream_id: str) -> dict[str, Any]:
@@ -57,19 +58,22 @@ def bulk_append(stream_id: str, version: int) -> dict[str, Any]:
 
 def test_buffers_per_call_stay_flat_over_50_000_events():
     hot_stream = f"hot-{uuid4()}"
-    appends, loads = [], []
+    appends, shared_appends, loads = [], [], []
     with log_copy():
         # More than five executions, after which PostgreSQL settles on a plan: here while there is nothing yet.
         for _ in range(10):
             run("append_events", keyed_append())
+            run("append_events", keyed_append(commits=COMMITS_SHARED))
             run("load_streams", load_parameters(hot_stream))
         for version in range(0, EVENTS, EVENTS_PER_CALL):
             run("append_events", bulk_append(hot_stream, version))
             if version % (EVENTS_PER_CALL * CALLS_BETWEEN_MEASURES) == 0:
                 appends.append(buffers_touched("append_events", keyed_append()))
+                shared_appends.append(buffers_touched("append_events", keyed_append(commits=COMMITS_SHARED)))
                 loads.append(buffers_touched("load_streams", load_parameters(hot_stream)))
-    assert len(appends) == len(loads) == 10
+    assert len(appends) == len(shared_appends) == len(loads) == 10
     assert max(appends) <= appends[0] + INDEX_GROWTH_BUFFERS, appends
+    assert max(shared_appends) <= shared_appends[0] + COMMITS_SHARED * INDEX_GROWTH_BUFFERS, shared_appends
     assert max(loads) <= loads[0] + INDEX_GROWTH_BUFFERS, loads
 
 

@@ -60,7 +60,19 @@ commit_plans = st.fixed_dictionaries(
         "refused": st.booleans(),
     }
 )
-stories = st.lists(st.lists(commit_plans, min_size=1, max_size=4), min_size=1, max_size=5)
+
+# What most calls are, and what the log takes a shorter way for: commits of one event each.
+single_event_plans = st.fixed_dictionaries(
+    {
+        "streams": st.dictionaries(
+            st.integers(1, STREAMS), stream_plans().map(lambda plan: plan | {"events": 1}), min_size=1, max_size=1
+        ),
+        "key": st.none() | st.integers(1, KEYS),
+        "refused": st.just(False),
+    }
+)
+calls = st.lists(commit_plans, min_size=1, max_size=4) | st.lists(single_event_plans, min_size=1, max_size=4)
+stories = st.lists(calls, min_size=1, max_size=5)
 
 
 def commit_from(plan: dict[str, Any], world: World) -> Commit:
