@@ -22,6 +22,9 @@ def reading_all_content(application: Application) -> Application:
     """
 
     def read(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if CONTENT in environ:
+            # The server has read it.
+            return application(environ, start_response)
         limit = settings.MAX_REQUEST_BYTES
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ and bool(environ.get("wsgi.input_terminated"))
         length = int(environ.get("CONTENT_LENGTH") or 0)

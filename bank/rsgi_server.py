@@ -24,7 +24,7 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # it is, 
 
 from bank.api_routes import ApiRoutes, api_routes
 from bank.fibers import Fibers
-from bank.request_content import Application
+from bank.request_content import CONTENT, Application
 from bank.web_process import settle_memory
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class RsgiApplication:
             protocol.close(HTTPStatus.FORBIDDEN)
             return
         environ = self.environ_of(scope)
-        environ["wsgi.input"] = BytesIO(await _content(environ, protocol))
+        await _take_content(environ, protocol)
         exchange = _Exchange(self._wsgi, environ, protocol, self._loop)
         if self._is_fiber(scope.method, environ["PATH_INFO"]):
             self._fibers.start(exchange.answer)
@@ -188,24 +188,30 @@ class _Exchange:
         self._status, self._headers = int(status[:3]), headers
 
 
-async def _content(environ: dict[str, Any], protocol: Any) -> bytes:
-    """Return the content of a request: of too much only what shows that it is, and nothing of less than announced.
+async def _take_content(environ: dict[str, Any], protocol: Any) -> None:
+    """Put a request's content into `environ`: of too much what shows that it is, of less than announced nothing.
 
     Content in chunks has no announced length: if the client leaves between two of them, those so far are all of it.
     """
     limit = settings.MAX_REQUEST_BYTES
+    content = b""
     if "HTTP_TRANSFER_ENCODING" in environ:
-        pieces: list[bytes] = []
-        length = 0
-        async for piece in protocol:
-            pieces.append(piece)
-            length += len(piece)
-            if length > limit:
-                break
-        return b"".join(pieces)
-    if 0 < int(environ.get("CONTENT_LENGTH") or 0) <= limit:
+        content = await _chunks_up_to(limit, protocol)
+    elif 0 < int(environ.get("CONTENT_LENGTH") or 0) <= limit:
         # All of it, or RSGIProtocolClosed.
         with suppress(ProtocolClosed):
-            content: bytes = await protocol()
-            return content
-    return b""
+            content = await protocol()
+        environ[CONTENT] = content
+    environ["wsgi.input"] = BytesIO(content)
+
+
+async def _chunks_up_to(limit: int, protocol: Any) -> bytes:
+    """Return content that comes in chunks, up to the first that takes it beyond `limit`."""
+    pieces: list[bytes] = []
+    length = 0
+    async for piece in protocol:
+        pieces.append(piece)
+        length += len(piece)
+        if length > limit:
+            break
+    return b"".join(pieces)
