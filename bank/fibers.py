@@ -4,8 +4,8 @@ A fiber is a greenlet: plain code, with a stack of its own to be left on while i
 Django, which refuses its database to those, finds none: while a fiber runs, its thread is not in the loop.
 
 A lock that a fiber holds while it leaves would stop all others for ever, and a transaction of Django's would be on a
-connection that all of them have: no fiber leaves with either. What a fiber waits for without leaving, as it does for
-Valkey, keeps all the others waiting: that must be short.
+connection that all of them have: no fiber leaves with either. What a fiber waits for without leaving keeps all others
+waiting: whatever has no way of its own to be waited for is called apart, in a thread.
 """
 
 import asyncio

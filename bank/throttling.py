@@ -2,7 +2,7 @@
 
 import logging
 import time
-from functools import cache
+from functools import cache, partial
 from ipaddress import IPv6Address, ip_address
 from threading import Lock
 from typing import Any
@@ -19,6 +19,8 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts.permissions import principal_in
 from bank.client_address import client_address
+from eventstore.shared_reads import SharedCalls
+from eventstore.waiting import apart
 
 WINDOW_SECONDS = 60
 TIMEOUT_SECONDS = 0.1
@@ -83,7 +85,8 @@ def _origin(request: HttpRequest | Request) -> str:
 
 
 def _is_within(limit: int, name: str) -> bool:
-    count = _counters(settings.REDIS_URL).count(name)
+    counters = _counters(settings.REDIS_URL)
+    count = None if counters.are_left_alone() else apart(partial(counters.count, name))
     return count is None or count <= limit
 
 
@@ -110,6 +113,7 @@ class Allowances:
         self._minute = 0
         self._of_minute: dict[str, _Allowance] = {}
         self._next_minute = Lock()
+        self._fetches: SharedCalls[_Allowance, bool] = SharedCalls()
 
     def take(self, principal: str) -> bool:
         """Use one request of the principal's minute; tell whether there was one."""
@@ -119,28 +123,56 @@ class Allowances:
                 if minute != self._minute:
                     self._minute, self._of_minute = minute, {}
         allowance = self._of_minute.setdefault(principal, _Allowance())
-        # Whoever needs the next share waits for the one who fetches it.
-        with allowance.lock:
-            if not allowance.left and not allowance.is_spent:
-                used = self._counters.count(f"requests:{principal}:{minute}", amount=self._share)
-                if used is None:
-                    return True
-                before = used - self._share
-                allowance.left = max(0, min(self._share, self._limit - before))
-                allowance.is_spent = used >= self._limit
-            if not allowance.left:
+        while (taken := allowance.take()) is None:
+            if self._counters.are_left_alone():
+                return True
+            # Whoever needs the next share waits for the one who fetches it.
+            if not self._fetches.result(allowance, partial(self._fetch, allowance, f"requests:{principal}:{minute}")):
+                return True
+        return taken
+
+    def _fetch(self, allowance: "_Allowance", name: str) -> bool:
+        """Fetch the next share, unless somebody has; tell whether Valkey was there."""
+        with allowance.fetching:
+            if not allowance.is_used_up():
+                return True
+            used = self._counters.count(name, amount=self._share)
+            if used is None:
                 return False
-            allowance.left -= 1
+            before = used - self._share
+            allowance.put(max(0, min(self._share, self._limit - before)), is_last=used >= self._limit)
             return True
 
 
 class _Allowance:
-    """How many requests are left of what was fetched for a principal; `is_spent` if there is nothing more to fetch."""
+    """How many requests are left of what was fetched for a principal, and whether there is more to fetch.
+
+    `fetching` is for who fetches, and may be held as long as that takes.
+    """
 
     def __init__(self) -> None:
-        self.lock = Lock()
-        self.left = 0
-        self.is_spent = False
+        self.fetching = Lock()
+        self._lock = Lock()
+        self._left = 0
+        self._is_last = False
+
+    def take(self) -> bool | None:
+        """Use one request; tell whether there was one, None if the next share must be fetched to know."""
+        with self._lock:
+            if self._left:
+                self._left -= 1
+                return True
+            return False if self._is_last else None
+
+    def is_used_up(self) -> bool:
+        """Tell whether the next share must be fetched."""
+        with self._lock:
+            return not self._left and not self._is_last
+
+    def put(self, share: int, *, is_last: bool) -> None:
+        """Have a share more; of the last one it is known that there is none after it."""
+        with self._lock:
+            self._left, self._is_last = self._left + share, is_last
 
 
 class Counters:
@@ -155,14 +187,17 @@ class Counters:
         )
         self._left_alone_until = 0.0
 
+    def are_left_alone(self) -> bool:
+        """Tell whether Valkey was away a moment ago, so that there is nothing to ask."""
+        return time.monotonic() < self._left_alone_until
+
     def count(self, name: str, *, amount: int = 1) -> int | None:
         """Return what `name` was counted to, this `amount` included, in one round trip; None while Valkey is away."""
-        now = time.monotonic()
-        if now < self._left_alone_until:
+        if self.are_left_alone():
             return None
         if self._left_alone_until:
             # This request tries whether it is back; the others go on without.
-            self._left_alone_until = now + PAUSE_SECONDS
+            self._left_alone_until = time.monotonic() + PAUSE_SECONDS
         try:
             pipeline = self._valkey.pipeline(transaction=False)
             pipeline.incrby(name, amount)

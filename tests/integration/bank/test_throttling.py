@@ -1,6 +1,8 @@
 """Requests are counted in Valkey, and let pass while it is away."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +12,8 @@ from django.conf import settings
 from django.test import RequestFactory
 
 from bank.embedded.valkey import EmbeddedValkey
-from bank.throttling import MAX_SHARE, PAUSE_SECONDS, WINDOW_SECONDS, Allowances, Counters, _origin
+from bank.throttling import MAX_SHARE, PAUSE_SECONDS, WINDOW_SECONDS, Allowances, Counters, _is_within, _origin
+from tests.fiber_scene import scene as scene
 from tests.journeys.stoppable_servers import running_server
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -175,3 +178,43 @@ def test_without_valkey_nobody_is_refused(minute, clock):
 def test_where_requests_come_from(one, other, are_one):
     origins = {_origin(RequestFactory().get("/", REMOTE_ADDR=address)) for address in (one, other)}
     assert (len(origins) == 1) is are_one
+
+
+class TestInFibers:
+    """Requests of one thread are under way at once, and none may stop all others for Valkey's sake."""
+
+    def test_they_get_exactly_the_limit_by_as_few_round_trips(self, scene, minute, monkeypatch):
+        process, principal = allowances(1_000), f"client-{uuid4()}"
+        process.take(principal)
+        sent = calls_of(monkeypatch, "send_packed_command")
+        assert sum(scene.run(*[partial(process.take, principal)] * 1_500)) == 999
+        assert len(sent) == 99
+
+    def test_while_a_share_is_fetched_others_go_on(self, scene, minute, monkeypatch):
+        process, counters = allowances(1_000), Counters(settings.REDIS_URL)
+        monkeypatch.setattr(process, "_counters", counters)
+        others_went_on, count = Event(), counters.count
+
+        def slow_count(name: str, *, amount: int) -> int | None:
+            assert others_went_on.wait(30)
+            return count(name, amount=amount)
+
+        monkeypatch.setattr(counters, "count", slow_count)
+        fetching = partial(process.take, f"client-{uuid4()}")
+        assert scene.run(fetching, fetching, others_went_on.set) == [True, True, None]
+
+    def test_while_somebody_is_turned_away_others_go_on(self, scene, monkeypatch):
+        others_went_on, count = Event(), Counters.count
+
+        def slow_count(counters: Counters, name: str) -> int | None:
+            assert others_went_on.wait(30)
+            return count(counters, name)
+
+        monkeypatch.setattr(Counters, "count", slow_count)
+        turned_away = partial(_is_within, 1, f"test:{uuid4()}")
+        assert scene.run(turned_away, others_went_on.set) == [True, None]
+
+    def test_without_valkey_nobody_is_refused_and_one_tries(self, scene, minute, clock, monkeypatch):
+        process, tries = allowances(1, Counters(NOBODY_LISTENS)), calls_of(monkeypatch, "connect")
+        assert scene.run(*[partial(process.take, "anybody")] * 10) == [True] * 10
+        assert len(tries) == 1
