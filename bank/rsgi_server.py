@@ -92,9 +92,8 @@ class RsgiApplication:
         environ: dict[str, Any] = {
             **_OF_EVERY_REQUEST,
             "REQUEST_METHOD": scope.method,
-            # WSGI has the bytes of a path as if they were Latin-1.
-            "PATH_INFO": path if (path := scope.path).isascii() else path.encode().decode("latin-1"),
-            "QUERY_STRING": scope.query_string,
+            "PATH_INFO": _by_bytes(scope.path),
+            "QUERY_STRING": _by_bytes(scope.query_string),
             # Of an address of IPv6 the server tells the brackets, too.
             "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
             "SERVER_NAME": host.strip("[]"),
@@ -186,6 +185,11 @@ class _Exchange:
 
     def _start_response(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
         self._status, self._headers = int(status[:3]), headers
+
+
+def _by_bytes(text: str) -> str:
+    """Return what WSGI has in place of `text`: its bytes, as if they were Latin-1."""
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 async def _take_content(environ: dict[str, Any], protocol: Any) -> None:

@@ -15,6 +15,8 @@ HOST = b" HTTP/1.1\r\nHost: bank.example:81\r\nConnection: close\r\n"
 REQUESTS = {
     "a path and a query": b"GET /api/a%20b%2Fc/%C3%A9;p=1?x=%20&y=a+b#z" + HOST + b"\r\n",
     "a path that is not encoded": b"GET /\xc3\xa9" + HOST + b"\r\n",
+    "a query that is not encoded": b"GET /a?b=\xc3\xa9&\xd9\xa1" + HOST + b"\r\n",
+    "a query that is no UTF-8": b"GET /a?b=\xff" + HOST + b"\r\n",
     "a path with NUL": b"GET /a%00b" + HOST + b"\r\n",
     "a path with dots and slashes": b"GET //a/%2e%2e/b/" + HOST + b"\r\n",
     "a whole address": b"GET http://other.example:82/a?b=1" + HOST + b"\r\n",
