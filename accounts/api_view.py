@@ -30,7 +30,7 @@ class ApiView(APIView):
     """Whether its requests do little but wait, for what they ask of the log and the read models by prepared statements.
 
     Then they need no thread of their own: see bank.fibers. They have no transaction of Django's, and whatever else they
-    wait for keeps all of a process waiting.
+    wait for, or work at for long, keeps all of a process waiting: that is done by `eventstore.waiting.at_length`.
     """
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:

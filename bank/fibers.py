@@ -13,7 +13,7 @@ import time
 from asyncio import _set_running_loop
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -56,8 +56,10 @@ class _Lent:
 class Fibers:
     """The fibers of the event loop that this thread is about to run, and their way to wait (`eventstore.waiting`)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, threads: Executor) -> None:
+        """Have what takes long done in `threads`, which somebody else closes."""
         self._loop = loop
+        self._threads = threads
         self._thread = get_ident()
         self._resting: list[greenlet] = []
         self._task: Callable[[], None] = _nothing
@@ -104,9 +106,16 @@ class Fibers:
 
     def apart(self, call: Callable[[], Result]) -> Result:
         """Return what `call` returns, in another thread while the fiber waits for it."""
+        return self._in_a_thread(self._apart, call)
+
+    def at_length(self, call: Callable[[], Result]) -> Result:
+        """Return what `call` returns, in a thread that nobody needs for what is over soon."""
+        return self._in_a_thread(self._threads, call)
+
+    def _in_a_thread(self, threads: Executor, call: Callable[[], Result]) -> Result:
         if not _is_fiber():
             return call()
-        future = self._apart.submit(copy_context().run, _with_good_connections, call)
+        future = threads.submit(copy_context().run, _with_good_connections, call)
         waiter = _FiberWaiter(self, self._loop)
         future.add_done_callback(lambda _: waiter.wake())
         while not future.done():
@@ -160,14 +169,15 @@ class Fibers:
                 with suppress(ValueError):
                     lent.waiting.remove(waiter)
 
-    def until_ready(self, file: int, *, to_write: bool) -> None:
-        """Wait until there is something to read, or also room to write; for a moment without going on with others.
+    def until_ready(self, file: int, *, to_write: bool, patiently: bool) -> None:
+        """Wait until there is something to read, or also room to write.
 
-        What comes in that moment is mostly the answer, and the others share the next call.
+        If `patiently`, for a moment without going on with others: what comes then is mostly the answer, and the others
+        share the next call.
         """
         ready = poll()
         ready.register(file, POLLIN | POLLOUT if to_write else POLLIN)
-        if ready.poll(PATIENCE_MS) or not _is_fiber():
+        if ready.poll(PATIENCE_MS if patiently or not _is_fiber() else 0) or not _is_fiber():
             return
         waiter = _FiberWaiter(self, self._loop)
         self._loop.add_reader(file, waiter.wake_now)

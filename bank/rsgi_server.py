@@ -1,8 +1,8 @@
 """Serves a WSGI application by RSGI, granian's own protocol: what mostly waits as fibers, all else in threads.
 
 Commands wait for the log, and much longer than they work. As fibers all of them are under way at once and share what
-they wait for, and nobody switches threads to wake them. What may take long by itself, such as pages and histories, has
-threads: there it is in nobody's way.
+they wait for, and nobody switches threads to wake them. Reads of one account are fibers, too. What may take long by
+itself has threads, where it is in nobody's way: all other requests, and what fibers do at length (eventstore.waiting).
 """
 
 import asyncio
@@ -61,8 +61,8 @@ class RsgiApplication:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Get ready in the thread that runs `loop`, before the first request."""
         self._loop = loop
-        self._fibers = Fibers(loop)
         self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
+        self._fibers = Fibers(loop, threads=self._threads)
         settle_memory()
 
     def __rsgi_del__(self, _: asyncio.AbstractEventLoop) -> None:

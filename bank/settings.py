@@ -318,7 +318,7 @@ for _name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
 
 # --- web processes ----------------------------------------------------------------------------------------------------
 
-# For all requests but commands and one account's reads, which need none.
+# For all requests but commands and one account's reads, which need none unless they take long.
 WEB_THREADS = env.whole("WEB_THREADS", default=8, at_least=1, at_most=1_000)
 WEB_CPU_AFFINITY = env.bool("WEB_CPU_AFFINITY", default=True)
 # Where they agree which takes which CPU.

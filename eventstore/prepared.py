@@ -43,8 +43,18 @@ def fetch_prepared(
     return reading.load_rows(0, result.ntuples, tuple)
 
 
-def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, Any], binary: bool = False) -> PGresult:
-    """Return what PostgreSQL answers to `statement`, for who reads it without psycopg's types."""
+def run_prepared(
+    *,
+    session: Session,
+    statement: str,
+    parameters: Mapping[str, Any],
+    binary: bool = False,
+    patiently: bool = True,
+) -> PGresult:
+    """Return what PostgreSQL answers to `statement`, for who reads it without psycopg's types.
+
+    Unless `patiently`, other fibers go on while it works: for what takes it a while, and nobody shares.
+    """
     names = _names.setdefault(session, {})
     name = names.get(statement)
     if name is None or not _begun(session):
@@ -52,7 +62,7 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
         return apart(partial(_run_by_cursor, session, names, statement, parameters, binary))
     _, order = _numbered(statement)
     values = _dumped(session, [parameters[parameter] for parameter in order])
-    result = _executed(session.pgconn, name, values, Format.BINARY if binary else Format.TEXT)
+    result = _executed(session.pgconn, name, values, Format.BINARY if binary else Format.TEXT, patiently)
     if result.status not in _ANSWERED:
         error = _error(session, result)
         if error.sqlstate in _STALE_STATES:
@@ -62,7 +72,7 @@ def run_prepared(*, session: Session, statement: str, parameters: Mapping[str, A
     return result
 
 
-def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format: Format) -> PGresult:
+def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format: Format, patiently: bool) -> PGresult:
     if waits_by_itself():
         return pgconn.exec_prepared(name, values, result_format=result_format)
     pgconn.send_query_prepared(name, values, result_format=result_format)
@@ -73,7 +83,7 @@ def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format:
     answered: PGresult | None = None
     while True:
         if pgconn.is_busy():
-            until_ready(pgconn.socket)
+            until_ready(pgconn.socket, patiently=patiently)
             pgconn.consume_input()
         elif (result := pgconn.get_result()) is not None:
             answered = result

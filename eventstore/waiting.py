@@ -50,6 +50,10 @@ class WayToWait(Protocol):
         """Return what `call` returns in another thread, with the caller's context variables; raise what it raises."""
         ...
 
+    def at_length(self, call: Callable[[], Result]) -> Result:
+        """Do as `apart` does, where it is in nobody's way however long the call takes."""
+        ...
+
     def begin(self, task: Callable[[], None]) -> None:
         """Have `task` done beside the caller, soon."""
         ...
@@ -61,8 +65,8 @@ class WayToWait(Protocol):
         """
         ...
 
-    def until_ready(self, file: int, *, to_write: bool) -> None:
-        """Wait until there is something to read, or also room to write."""
+    def until_ready(self, file: int, *, to_write: bool, patiently: bool) -> None:
+        """Wait until there is something to read, or also room to write; others go on at once, unless `patiently`."""
         ...
 
 
@@ -118,6 +122,12 @@ def apart(call: Callable[[], Result]) -> Result:
     return way.apart(call) if way else call()
 
 
+def at_length(call: Callable[[], Result]) -> Result:
+    """Return what `call` returns: it may work or wait for long, and keeps neither fibers nor calls apart waiting."""
+    way = _of_thread.way
+    return way.at_length(call) if way else call()
+
+
 def begin(task: Callable[[], None]) -> None:
     """Have `task` done, by others than the caller if there are any. It must not raise."""
     way = _of_thread.way
@@ -142,7 +152,7 @@ def connect(connection: BaseDatabaseWrapper) -> None:
         apart(connection.ensure_connection)
 
 
-def until_ready(file: int, *, to_write: bool = False) -> None:
-    """Wait until there is something to read, or also room to write."""
+def until_ready(file: int, *, to_write: bool = False, patiently: bool = True) -> None:
+    """Wait until there is something to read, or also room to write; others go on at once, unless `patiently`."""
     if way := _of_thread.way:
-        way.until_ready(file, to_write=to_write)
+        way.until_ready(file, to_write=to_write, patiently=patiently)

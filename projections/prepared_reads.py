@@ -8,11 +8,15 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS
 from psycopg.pq.abc import PGresult
 
+from eventstore.places import Places
 from eventstore.prepared import run_prepared
 from eventstore.shared_reads import SharedReads
 from eventstore.waiting import connect, connection_to
 from projections.freshness import Freshness
 from projections.statements import statement
+
+PAGES_AT_ONCE = 3
+"""How many pages fibers ask for at once: commands need some of the few connections and threads apart that they have."""
 
 Reader: TypeAlias = Callable[[bytes], Any]
 
@@ -42,7 +46,8 @@ _ENTRY: Sequence[tuple[str, Reader]] = (
     ("transferId", _text),
     ("counterparty", _text),
     ("description", _text),
-    ("metadata", orjson.loads),
+    # It is JSON already.
+    ("metadata", orjson.Fragment),
     ("balance", int),
     ("occurredAt", _text),
 )
@@ -74,6 +79,9 @@ def _account_row(answer: PGresult, row: int) -> AccountRow:
 _account_rows = SharedReads(_read_account_rows)
 
 
+_pages = Places(PAGES_AT_ONCE)
+
+
 def statement_page(
     *,
     account_id: str,
@@ -101,7 +109,8 @@ def statement_page(
         "offset": str(offset),
         "limit": str(limit),
     }
-    answer = _answer("statement_newest_first" if newest_first else "statement_oldest_first", asked)
+    with _pages.one():
+        answer = _answer("statement_newest_first" if newest_first else "statement_oldest_first", asked, patiently=False)
     get = answer.get_value
     freshness, version = Freshness(int(get(0, 0) or 0), int(get(0, 1) or 0)), int(get(0, 2) or 0)
     has_lines = get(0, 3) is not None
@@ -118,7 +127,9 @@ def _entry(answer: PGresult, row: int) -> dict[str, Any]:
     return entry
 
 
-def _answer(stem: str, parameters: Mapping[str, str | None]) -> PGresult:
+def _answer(stem: str, parameters: Mapping[str, str | None], *, patiently: bool = True) -> PGresult:
     with connection_to(DEFAULT_DB_ALIAS) as connection:
         connect(connection)
-        return run_prepared(session=connection.connection, statement=statement(stem), parameters=parameters)
+        return run_prepared(
+            session=connection.connection, statement=statement(stem), parameters=parameters, patiently=patiently
+        )

@@ -4,6 +4,7 @@ import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from accounts.domain.exceptions import AccountNotFound
 from accounts.repository import account_stream_id
 from eventstore.chain import MAX_WHOLE_NUMBER
 from eventstore.store import event_store
+from eventstore.waiting import at_length
 from projections.account_reads import load_account_at
 from projections.engine import StreamGap
 from projections.freshness import Freshness, freshness_of
@@ -24,6 +26,10 @@ from projections.prepared_reads import statement_page
 from projections.projectors.account_statement import AccountStatementProjector, StatementEnd
 from projections.serializers import ENTRY_COLUMNS, entry_document
 from projections.statements import column
+
+MOST_SHORT_LINES = 100
+MOST_LINES_ON_THE_WAY = 1_000
+"""Up to how many lines a page has, and PostgreSQL passes until its end, if it is read without a thread of its own."""
 
 Line: TypeAlias = Mapping[str, Any]
 
@@ -49,6 +55,13 @@ class Selection:
     def end(self) -> int:
         """How many lines that meet the conditions there are up to the page's end."""
         return self.offset + self.limit
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the page takes little time to read, however many lines the statement has."""
+        # Any other condition may not be met by any line, and then all of them are looked at.
+        is_by_version = all(name == "stream_version" for name, _ in self.conditions)
+        return is_by_version and self.limit <= MOST_SHORT_LINES and self.end <= MOST_LINES_ON_THE_WAY
 
     def of_projected(self, lines: QuerySet[AccountStatement]) -> QuerySet[AccountStatement]:
         """Narrow and order `lines`; the page is not taken yet."""
@@ -80,10 +93,12 @@ def read_statement(*, account_id: str, selection: Selection, reach: AccountReach
     read model will show. With `min_version` 0 they are the read model's, however far it is. Raises AccountNotFound,
     also for an account beyond `reach`, or VersionConflict if the account never was at `min_version`.
     """
-    page = _projected_page(account_id, selection, reach)
+    read = partial(_projected_page, account_id, selection, reach)
+    page = read() if selection.is_short and connection.vendor == "postgresql" else at_length(read)
     if min_version > page.version:
         stored = load_account_at(account_id=account_id, reach=reach, min_version=min_version)
-        entries = [entry_document(line) for line in _lines_at(account_id, selection, stored.version)]
+        # Nobody knows how far the projection is behind.
+        entries = at_length(partial(_entries_at, account_id, selection, stored.version))
         return StatementPage(entries=entries, version=stored.version, freshness=page.freshness)
     if not page.version:
         raise AccountNotFound(accountId=account_id)
@@ -134,6 +149,10 @@ def _within(lines: QuerySet[AccountStatement], account_id: str, reach: AccountRe
     if reach.client_id is None or account_id in reach.granted:
         return lines
     return lines.filter(Exists(AccountSummary.objects.filter(account_id=account_id, client_id=reach.client_id)))
+
+
+def _entries_at(account_id: str, selection: Selection, version: int) -> list[dict[str, Any]]:
+    return [entry_document(line) for line in _lines_at(account_id, selection, version)]
 
 
 def _lines_at(account_id: str, selection: Selection, version: int) -> list[Line]:

@@ -80,6 +80,7 @@ class AccountHistoryView(ApiView):
     """The statement of one account, with the running balance on every line."""
 
     permission = Permission.VIEW_ACCOUNTS
+    is_fiber = True
 
     def get(self, request: HttpRequest, account_id: str) -> HttpResponse:
         """Answer 200, 404 or 409, as a read of the account does; the ETag is the version that the lines reflect."""

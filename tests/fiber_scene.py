@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
@@ -17,7 +18,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.fibers = Fibers(self.loop)
+        self.threads = ThreadPoolExecutor(1, thread_name_prefix="request")
+        self.fibers = Fibers(self.loop, threads=self.threads)
 
     def run(self, *tasks: Callable[[], Any]) -> list[Any]:
         """Do all tasks as fibers at the same time; return what they return or raise."""
@@ -38,7 +40,8 @@ class Scene:
         self.loop.run_until_complete(asyncio.wait_for(met(), 30))
 
     def close_connections_apart(self) -> None:
-        """Close what the threads apart have opened, each its own."""
+        """Close what other threads have opened, each its own."""
+        self.threads.submit(connections.close_all).result(30)
         all_of_them = Barrier(THREADS_APART)
 
         def close() -> None:
@@ -68,4 +71,5 @@ def scene() -> Iterator[Scene]:
     wait_by(None)
     scene.close_connections_apart()
     scene.fibers.close()
+    scene.threads.shutdown()
     scene.loop.close()

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from eventstore.waiting import ThreadWaiter, Waiter, apart, new_waiter, wait_by
+from eventstore.waiting import ThreadWaiter, Waiter, apart, at_length, new_waiter, wait_by
 from tests.fiber_scene import scene as scene
 from tests.unit.eventstore.purses import HeldStore, carry_out, new_purse, putting
 
@@ -110,11 +110,27 @@ def test_what_a_call_apart_raises_is_raised_to_who_asked(scene):
     assert str(error) == "its own"
 
 
+def test_what_takes_long_is_done_in_a_request_s_thread_and_keeps_nothing_from_being_done_apart(scene):
+    over = threading.Event()
+
+    def long() -> str:
+        assert over.wait(30)
+        return threading.current_thread().name
+
+    def short() -> str:
+        name = apart(lambda: threading.current_thread().name)
+        over.set()
+        return name
+
+    names = scene.run(*[lambda: at_length(long)] * 5, short)
+    assert [name.partition("_")[0] for name in names] == ["request"] * 5 + ["apart"]
+
+
 def test_outside_of_fibers_a_thread_waits_by_itself(scene):
     assert isinstance(new_waiter(), ThreadWaiter)
-    assert apart(threading.get_ident) == threading.get_ident()
+    assert apart(threading.get_ident) == at_length(threading.get_ident) == threading.get_ident()
     wait_by(None)
-    assert apart(threading.get_ident) == threading.get_ident()
+    assert apart(threading.get_ident) == at_length(threading.get_ident) == threading.get_ident()
 
 
 @pytest.mark.parametrize("commands", [1, 2, 30])

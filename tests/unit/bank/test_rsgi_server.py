@@ -14,6 +14,7 @@ FIBERS = {
     ("POST", "api/accounts"),
     ("GET", "api/accounts/<str:account_id>"),
     ("GET", "api/accounts/<str:account_id>/balance"),
+    ("GET", "api/accounts/<str:account_id>/history"),
     ("POST", "api/accounts/<str:account_id>/deposits"),
     ("POST", "api/accounts/<str:account_id>/withdrawals"),
     ("POST", "api/accounts/<str:account_id>/freeze"),
@@ -24,7 +25,7 @@ FIBERS = {
 
 
 def test_commands_and_one_account_s_reads_are_fibers_and_nothing_else():
-    """Pages, lists, histories, bulks and repairs may take long by themselves, and keep to threads."""
+    """Pages, lists, bulks and repairs may take long by themselves, and keep to threads."""
     views = ViewsTellWhether()
     patterns = [one for one in get_resolver().url_patterns if isinstance(one, URLPattern)]
     routes = [(str(one.pattern), one.callback) for one in patterns if isinstance(one.callback, ByMethod)]

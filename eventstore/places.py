@@ -1,0 +1,43 @@
+"""Places for fibers that do something which has room for a few."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from eventstore.waiting import Waiter, new_waiter, waits_by_itself
+
+
+class Places:
+    """Lets `number` fibers do something at once; the others wait, and come in their order.
+
+    A thread that waits by itself needs no place: of those there are only so many.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        # All that wait are fibers of one thread, and change places only there: nothing to lock.
+        self._waiting: deque[Waiter] = deque()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a place, once there is one."""
+        if waits_by_itself():
+            yield
+            return
+        if self._free:
+            self._free -= 1
+        else:
+            self._wait()
+        try:
+            yield
+        finally:
+            if self._waiting:
+                # It is theirs from now on, so that nobody who comes just now takes it first.
+                self._waiting.popleft().wake()
+            else:
+                self._free += 1
+
+    def _wait(self) -> None:
+        self._waiting.append(waiter := new_waiter())
+        while not waiter.wait(timeout_seconds=None):
+            pass
