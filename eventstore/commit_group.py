@@ -7,7 +7,7 @@ commands gather while a round is under way; one that comes alone is carried out 
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -16,7 +16,8 @@ from django.conf import settings
 from greenlet import greenlet
 
 from eventstore import metrics
-from eventstore.exceptions import OutcomeUnknown, Overloaded
+from eventstore.answers import unavailable
+from eventstore.exceptions import OutcomeUnknown, Overloaded, StoreUnavailable
 from eventstore.pending import Caller, Execution, Pending
 from eventstore.round import Round
 from eventstore.stream_cache import ReadEvent, StreamCache
@@ -82,7 +83,8 @@ class CommitGroup:
 
     def _carry_out_alone(self, store: "EventStore", caller: Caller) -> None:
         while open_pending := [pending for pending in caller.pending if pending.answer is None]:
-            Round(store=store, cache=self.cache, batch=open_pending).run()
+            is_urgent = any(pending.needs_right_of_way(self.cache.contention) for pending in open_pending)
+            self._run_round(store, lambda batch=open_pending: batch, with_right_of_way=is_urgent)
 
     def _join(self, caller: Caller) -> None:
         with self._lock:
@@ -114,9 +116,16 @@ class CommitGroup:
 
     def _do_round(self, store: "EventStore", caller: Caller) -> Sequence[Pending]:
         self._let_others_come(caller)
-        batch = self._take()
+        with_right_of_way = self._next_needs_right_of_way()
+        batch: Sequence[Pending] = ()
+
+        def take() -> Sequence[Pending]:
+            nonlocal batch
+            batch = self._take(with_right_of_way=with_right_of_way)
+            return batch
+
         try:
-            Round(store=store, cache=self.cache, batch=batch).run()
+            self._run_round(store, take, with_right_of_way=with_right_of_way)
         except BaseException:
             # The end of what this one does, whatever it is; the others go on with who leads next.
             for pending in batch:
@@ -127,6 +136,30 @@ class CommitGroup:
             raise
         self._put_back(batch)
         return batch
+
+    def _run_round(
+        self, store: "EventStore", take: Callable[[], Sequence[Pending]], *, with_right_of_way: bool
+    ) -> None:
+        """Do a round with those that `take` returns; with the right of way they are taken once it is had."""
+        if not with_right_of_way:
+            Round(store=store, cache=self.cache, batch=take()).run()
+            return
+        metrics.RIGHT_OF_WAY.inc()
+        try:
+            with store.right_of_way() as has_heard_all:
+                batch = take()
+                for pending in batch:
+                    # What was known before may be stale already; what is loaded now stays as it is.
+                    pending.must_load |= not has_heard_all or pending.was_overtaken()
+                Round(store=store, cache=self.cache, batch=batch).run()
+        except StoreUnavailable as error:
+            for pending in take():
+                unavailable(pending, error)
+
+    def _next_needs_right_of_way(self) -> bool:
+        with self._lock:
+            free = (pending for pending in self._queue if not pending.caller.is_in_round)
+            return (first := next(free, None)) is not None and first.needs_right_of_way(self.cache.contention)
 
     def _let_others_come(self, caller: Caller) -> None:
         """Let those go first that are about to send a command, as long as each look finds more of them waiting.
@@ -143,20 +176,27 @@ class CommitGroup:
             waiting = len(self._queue)
             caller.look_away()
 
-    def _take(self) -> list[Pending]:
+    def _take(self, *, with_right_of_way: bool) -> list[Pending]:
         """Take those that are next, but none that would overtake what its caller sent before it.
 
         The first that does not fit ends the batch; one of more commands than a batch may have is a batch of its own.
+        Those that need the right of way keep everybody from writing meanwhile: they are taken by themselves.
         """
         batch: list[Pending] = []
         held_back: list[Pending] = []
+        waiting: set[Caller] = set()
         room = settings.EXECUTE_BATCH_COMMANDS
         with self._lock:
             self._round_began = time.monotonic()
             while self._queue and (self._queue[0].execution.parts <= room or not batch):
                 pending = self._queue.popleft()
-                if pending.caller.is_in_round:
+                if (
+                    pending.caller.is_in_round
+                    or pending.caller in waiting
+                    or pending.needs_right_of_way(self.cache.contention) is not with_right_of_way
+                ):
                     held_back.append(pending)
+                    waiting.add(pending.caller)
                 else:
                     batch.append(pending)
                     room -= pending.execution.parts

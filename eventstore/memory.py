@@ -59,9 +59,9 @@ class MemoryEventStore:
             undo.pop_all()
             return results
 
-    def right_of_way(self) -> AbstractContextManager[None]:
+    def right_of_way(self) -> AbstractContextManager[bool]:
         """All who write to this log are of this process, and wait for each other as it is."""
-        return nullcontext()
+        return nullcontext(False)
 
     def load(
         self,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from greenlet import getcurrent
 
+from eventstore.contention import Contention
 from eventstore.exceptions import OutcomeUnknown, VersionConflict
 from eventstore.folding import States, Stream
 from eventstore.new_ids import new_id
@@ -19,6 +20,9 @@ Decide: TypeAlias = Callable[[States, Any, datetime, NewId], Decision]
 """`decide(states, command, now, new_id)`: pure; it reads no clock, no random, no thread-local and no database."""
 Permit: TypeAlias = Callable[[States], Decision | None]
 """The refusal that keeps the sender of a command from its streams, or None; as pure as `decide`."""
+
+ATTEMPTS_TO_BE_OVERTAKEN = 2
+"""Whoever writes all the time would overtake whoever has to decide again, every time: after so many it may not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,19 @@ class Pending:
         if self.execution.context.key:
             claims.add(self.execution.context.key)
         return claims
+
+    def was_overtaken(self) -> bool:
+        """Tell whether it was decided in vain so often that others must let it go first."""
+        return self.attempts >= ATTEMPTS_TO_BE_OVERTAKEN
+
+    def needs_right_of_way(self, contention: Contention) -> bool:
+        """Tell whether another process would likely write first to one of its streams, or has, again and again."""
+        if self.was_overtaken():
+            return True
+        for stream in self.execution.streams:
+            if contention.is_contended(stream.stream_id):
+                return True
+        return False
 
     def outcome_unknown(self, error: OutcomeUnknown) -> None:
         """Note that an append may or may not have happened: only the command key can tell, now or at the next."""

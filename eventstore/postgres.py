@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import django.db
+import orjson
 import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -71,11 +72,21 @@ class PostgresEventStore:
         return [append_result(commit=commit, row=row) for commit, row in zip(commits, rows, strict=True)]
 
     @contextmanager
-    def right_of_way(self) -> Iterator[None]:
+    def right_of_way(self) -> Iterator[bool]:
+        cache = self.group.cache
         with self._one_connection() as connection:
-            self._run("take_right_of_way", {"at_most_idle": MOST_IDLE_WITH_RIGHT_OF_WAY})
+            asked = {"at_most_idle": MOST_IDLE_WITH_RIGHT_OF_WAY, "seen_position": cache.heard_position()}
             try:
-                yield
+                # Others may have it for as long as their round takes: more commands come meanwhile.
+                [[head, told]] = self._run("take_right_of_way", asked, patiently=False)
+            except Exception:
+                # It may have been had: it ends with its session.
+                connection.close()
+                raise
+            try:
+                if told is not None:
+                    cache.hear(orjson.loads(told), position=head)
+                yield head == cache.heard_position()
             finally:
                 try:
                     self._run("give_right_of_way", {})
@@ -138,14 +149,20 @@ class PostgresEventStore:
         [[forgotten]] = self._run("forget_refusals", {"recorded_before": recorded_before, "limit": limit})
         return int(forgotten)
 
-    def _run(self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False) -> list[Row]:
+    def _run(
+        self, stem: str, parameters: Mapping[str, Any], *, writes: bool = False, patiently: bool = True
+    ) -> list[Row]:
         lent: BaseDatabaseWrapper | None = None
         try:
             with connection_to(self._using) as lent:
                 connect(lent)
                 # As text, times would be read by Django's way, which takes ten times as long.
                 return fetch_prepared(
-                    session=lent.connection, statement=_text(stem), parameters=parameters, binary=not writes
+                    session=lent.connection,
+                    statement=_text(stem),
+                    parameters=parameters,
+                    binary=not writes,
+                    patiently=patiently,
                 )
         except (psycopg.Error, django.db.Error) as error:
             translated = _translated(error, was_lost=lent is not None and _discard_if_lost(lent), writes=writes)

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 StreamKey: TypeAlias = tuple[str, StreamKind]
 
-ATTEMPTS_TO_BE_OVERTAKEN = 2
-"""Whoever writes all the time would overtake whoever has to decide again, every time: after so many it may not."""
-
 
 class _Decided(NamedTuple):
     """A decision with the states it was made on; `tentative` are the streams that another one of the round changed."""
@@ -74,34 +71,16 @@ class Round:
     def run(self) -> None:
         """Do one turn; who has no answer afterwards takes part in the next."""
         metrics.BATCH_COMMANDS.observe(sum(pending.execution.parts for pending in self._batch))
-        if any(pending.attempts >= ATTEMPTS_TO_BE_OVERTAKEN for pending in self._batch):
-            self._run_with_right_of_way()
-        else:
-            self._run()
-        for pending in self._batch:
-            pending.is_sent = False
-            if pending.answer is None:
-                tried(pending)
-
-    def _run_with_right_of_way(self) -> None:
-        # What was known before may be stale already; what is loaded now stays as it is.
-        for pending in self._batch:
-            pending.must_load = True
-        try:
-            metrics.RIGHT_OF_WAY.inc()
-            with self._store.right_of_way():
-                self._run()
-        except StoreUnavailable as error:
-            for pending in self._batch:
-                unavailable(pending, error)
-
-    def _run(self) -> None:
         self._load()
         decided, repetitions = self._decide()
         if decided:
             self._append(decided)
         for pending in repetitions:
             self._repeat(pending)
+        for pending in self._batch:
+            pending.is_sent = False
+            if pending.answer is None:
+                tried(pending)
 
     # --- load
 
@@ -310,6 +289,7 @@ class Round:
         ]
         learnt, wrong = [], [] if moved else streams
         for stream in moved:
+            self._cache.contention.overtaken(stream.stream_id)
             state = _caught_up(stream, one.states[stream.stream_id], conflict)
             if state.version == conflict.actual_versions[stream.stream_id]:
                 learnt.append((stream, state))

@@ -3,6 +3,45 @@
 
 ALTER FUNCTION append_events RENAME TO append_events_with_jsonb;
 
+-- Tell of the events after one position and up to another, in order; NULL if there are none, or more than 500.
+CREATE FUNCTION events_told(after_position bigint, up_to_position bigint) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF up_to_position - after_position BETWEEN 1 AND 500 THEN
+        RETURN (
+            SELECT json_agg(told ORDER BY told.position)
+            FROM (
+                SELECT e.position, e.stream_id, e.version, e.event_id, e.event_type, e.schema_version, e.data, e.metadata,
+                       e.occurred_at, e.recorded_at, encode(e.hash, 'hex') AS hash
+                FROM events AS e
+                WHERE e.position > after_position AND e.position <= up_to_position
+            ) AS told
+        );
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Keep others from appending, for a moment, and tell what they wrote after `seen_position`: takes the lock that each
+-- append shares, for the session, until it is given back. A session that does nothing for so long is ended, and its lock
+-- with it. Whoever has begun to append is done before it is had: all up to `head` is told, and there is nothing after it.
+CREATE FUNCTION take_right_of_way(at_most_idle text, seen_position bigint) RETURNS TABLE (head bigint, events json)
+LANGUAGE plpgsql VOLATILE
+SET search_path = public, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+AS $$
+BEGIN
+    PERFORM set_config('idle_session_timeout', at_most_idle, false);
+    PERFORM pg_advisory_lock(4711010);
+    head := coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0);
+    events := events_told(seen_position, head);
+    RETURN NEXT;
+END
+$$;
+
 -- Append one event after position `head`, if its stream is as expected and its key is new; say whether that was so. If
 -- not, nothing is written, and append_events judges it: that alone calls this, under the log's lock, with its settings.
 --
@@ -134,14 +173,7 @@ BEGIN
     written_at := clock_timestamp();
 
     IF head - seen_position BETWEEN 1 AND 500 THEN
-        RETURN QUERY
-        SELECT 0, 'news', NULL::bigint, head, written_at, json_agg(told ORDER BY told.position)
-        FROM (
-            SELECT e.position, e.stream_id, e.version, e.event_id, e.event_type, e.schema_version, e.data, e.metadata,
-                   e.occurred_at, e.recorded_at, encode(e.hash, 'hex') AS hash
-            FROM events AS e
-            WHERE e.position > seen_position AND e.position <= head
-        ) AS told;
+        RETURN QUERY SELECT 0, 'news', NULL::bigint, head, written_at, events_told(seen_position, head);
     END IF;
 
     IF commit_count = 1 AND snapshots IS NULL

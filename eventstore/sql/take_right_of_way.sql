@@ -1,3 +1,3 @@
--- Keep others from appending, for a moment: takes the lock that each append shares, for the session, until it is given
--- back; a session that does nothing for so long is ended, and its lock with it.
-SELECT set_config('idle_session_timeout', %(at_most_idle)s::text, false), pg_advisory_lock(4711010)
+-- Keep others from appending until it is given back, and hear what they wrote; takes the lock that each append shares.
+SELECT head, events::text
+FROM take_right_of_way(at_most_idle => %(at_most_idle)s::text, seen_position => %(seen_position)s::bigint)

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-import eventstore.round
+import eventstore.pending
 from accounts.domain.commands import CreateAccount, DepositMoney
 from accounts.handlers import create_account, deposit_money
 from accounts.repository import account_stream_id, load_account
@@ -145,7 +145,7 @@ def test_fibers_have_a_bounded_number_of_connections(scene, account_id, monkeypa
 
 
 def test_a_fiber_with_the_right_of_way_appends_while_nobody_else_may(scene, account_id, monkeypatch):
-    monkeypatch.setattr(eventstore.round, "ATTEMPTS_TO_BE_OVERTAKEN", 0)
+    monkeypatch.setattr(eventstore.pending, "ATTEMPTS_TO_BE_OVERTAKEN", 0)
     outcomes = scene.run(*[lambda: deposit(account_id)] * 3)
     assert sorted(outcome.result["version"] for outcome in outcomes) == [2, 3, 4]
     # It was given back.
@@ -180,7 +180,7 @@ class TestWhileTheDatabaseIsAway:
         assert [type(error) for error in errors] == [StoreUnavailable] * commands
 
     def test_commands_with_the_right_of_way(self, scene, account_id, nowhere, monkeypatch):
-        monkeypatch.setattr(eventstore.round, "ATTEMPTS_TO_BE_OVERTAKEN", 0)
+        monkeypatch.setattr(eventstore.pending, "ATTEMPTS_TO_BE_OVERTAKEN", 0)
         [error] = scene.run(lambda: deposit(account_id))
         assert isinstance(error, StoreUnavailable)
 

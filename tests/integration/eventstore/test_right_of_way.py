@@ -91,7 +91,7 @@ def test_who_waits_for_it_too_long_wrote_nothing(rival):
 
 def test_who_stands_still_with_it_loses_it(rival):
     with raw_connection() as standing_still:
-        standing_still.execute(statement("take_right_of_way"), {"at_most_idle": "200ms"})
+        standing_still.execute(statement("take_right_of_way"), {"at_most_idle": "200ms", "seen_position": None})
         with pytest.raises(psycopg.errors.LockNotAvailable):
             append_by(rival, CommitFactory.build())
         wait_until(lambda: appends(rival))
