@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -83,8 +84,8 @@ class CommitGroup:
 
     def _carry_out_alone(self, store: "EventStore", caller: Caller) -> None:
         while open_pending := [pending for pending in caller.pending if pending.answer is None]:
-            is_urgent = any(pending.needs_right_of_way(self.cache.contention) for pending in open_pending)
-            self._run_round(store, lambda batch=open_pending: batch, with_right_of_way=is_urgent)
+            with_right_of_way = any(pending.needs_right_of_way(self.cache.contention) for pending in open_pending)
+            self._run_round(store, partial(list, open_pending), with_right_of_way=with_right_of_way)
 
     def _join(self, caller: Caller) -> None:
         with self._lock:
@@ -142,16 +143,18 @@ class CommitGroup:
     ) -> None:
         """Do a round with those that `take` returns; with the right of way they are taken once it is had."""
         if not with_right_of_way:
-            Round(store=store, cache=self.cache, batch=take()).run()
+            if batch := take():
+                Round(store=store, cache=self.cache, batch=batch).run()
             return
         metrics.RIGHT_OF_WAY.inc()
         try:
             with store.right_of_way() as has_heard_all:
-                batch = take()
-                for pending in batch:
-                    # What was known before may be stale already; what is loaded now stays as it is.
-                    pending.must_load |= not has_heard_all or pending.was_overtaken()
-                Round(store=store, cache=self.cache, batch=batch).run()
+                # Others may have taken them meanwhile.
+                if batch := take():
+                    for pending in batch:
+                        # What was known before may be stale already; what is loaded now stays as it is.
+                        pending.must_load |= not has_heard_all or pending.was_overtaken()
+                    Round(store=store, cache=self.cache, batch=batch).run()
         except StoreUnavailable as error:
             for pending in take():
                 unavailable(pending, error)

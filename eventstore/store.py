@@ -45,8 +45,8 @@ class EventStore(Protocol):
     def right_of_way(self) -> AbstractContextManager[bool]:
         """Let nobody append to the log while the block runs, but this thread or fiber; to be held as shortly as can be.
 
-        The block is told whether all that others wrote was heard, so that what is known of streams is no staler than the
-        log. Raises StoreUnavailable.
+        The block is told whether all that others wrote was heard, so that what is known of streams is as they are.
+        Raises StoreUnavailable.
         """
         ...
 

@@ -7,15 +7,19 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from prometheus_client import REGISTRY
 
+from eventstore.all_or_nothing import all_or_nothing
+from eventstore.contention import OVERTAKEN_TIMES
 from eventstore.exceptions import StoreUnavailable
 from eventstore.postgres import PostgresEventStore
 from eventstore.postgres_rows import append_parameters
+from eventstore.records import CommandContext
 from eventstore.statements import statement
 from tests.factories import CommitFactory, NewEventFactory, StreamAppendFactory
 from tests.integration.eventstore.log_copies import raw_connection
 from tests.polling import wait_until
-from tests.unit.eventstore.purses import carry_out, new_purse, putting
+from tests.unit.eventstore.purses import carry_out, elsewhere, new_purse, putting
 
 
 @pytest.fixture
@@ -60,6 +64,63 @@ def test_who_is_overtaken_every_time_gets_its_turn(rival):
     # And then it lets the others go on.
     [row] = append_by(rival, CommitFactory.build())
     assert row[1] == "appended"
+
+
+def test_whoever_was_overtaken_a_few_times_has_it_at_once(rival):
+    purse = new_purse()
+    store = OvertakenStore(purse, rival)
+    carry_out(putting(purse), PostgresEventStore())
+    for _ in range(OVERTAKEN_TIMES):
+        carry_out(putting(purse), store)
+    store.appends = store.overtaken = 0
+    carry_out(putting(purse), store)
+    assert (store.appends, store.overtaken) == (1, 0)
+
+
+def test_who_has_it_at_once_need_not_load_what_is_known():
+    store, purse = PostgresEventStore(), new_purse()
+    carry_out(putting(purse), store)
+    for _ in range(OVERTAKEN_TIMES):
+        elsewhere(putting(purse), store)
+        store.group.cache.contention.overtaken(purse)
+    before = loads_and_conflicts()
+    assert carry_out(putting(purse), store).result == {"version": 2 + OVERTAKEN_TIMES}
+    assert loads_and_conflicts() == before
+
+
+def loads_and_conflicts() -> list[float | None]:
+    return [REGISTRY.get_sample_value(name) for name in ("eventstore_cache_misses_total", "eventstore_conflicts_total")]
+
+
+@pytest.mark.parametrize("events, is_heard", [(0, True), (1, True), (500, True), (501, False)])
+def test_with_it_comes_what_others_wrote_unless_it_is_too_much(events, is_heard):
+    store, purse = PostgresEventStore(), new_purse()
+    carry_out(putting(purse), store)
+    parts = [putting(new_purse()) for _ in range(events)]
+    if parts:
+        elsewhere(all_or_nothing(parts=parts, context=CommandContext()), store)
+    with store.right_of_way() as has_heard_all:
+        assert has_heard_all is is_heard
+        assert (store.group.cache.heard_position() == store.head_position()) is is_heard
+
+
+def test_who_knows_nothing_has_not_heard_all():
+    store = PostgresEventStore()
+    store.group.begin_anew()
+    with store.right_of_way() as has_heard_all:
+        assert not has_heard_all
+
+
+def test_it_ends_with_a_session_in_which_it_could_not_be_had(rival, monkeypatch):
+    def taken_and_broken(store: PostgresEventStore, stem: str, parameters: Any, **options: Any) -> Any:
+        run(store, stem, parameters, **options)
+        raise StoreUnavailable("odd")
+
+    run = PostgresEventStore._run
+    monkeypatch.setattr(PostgresEventStore, "_run", taken_and_broken)
+    with pytest.raises(StoreUnavailable), PostgresEventStore().right_of_way():
+        raise AssertionError("it was not had")
+    wait_until(lambda: appends(rival))
 
 
 def test_it_ends_with_the_block_whatever_happens_there(rival):

@@ -11,6 +11,7 @@ from uuid import uuid4
 from eventstore import execution as execution_module
 from eventstore.execution import Execution, Stream, StreamKind
 from eventstore.memory import MemoryEventStore
+from eventstore.postgres import PostgresEventStore
 from eventstore.records import (
     AppendResult,
     CommandContext,
@@ -169,7 +170,7 @@ class Crowd:
         return future
 
 
-def elsewhere(execution: Execution, store: MemoryEventStore) -> Outcome:
+def elsewhere(execution: Execution, store: MemoryEventStore | PostgresEventStore) -> Outcome:
     """Carry a command out as another process does: on the same log, in a group of its own."""
     own_group, store.group = store.group, type(store.group)()
     try:
