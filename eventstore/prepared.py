@@ -64,12 +64,17 @@ def run_prepared(
     """
     names = _names.setdefault(session, {})
     name = names.get(statement)
-    if name is None or not _begun(session):
+    needs_begin = _needs_begin(session)
+    if name is None or needs_begin is None:
         # A cursor waits as threads do.
         return apart(partial(_run_by_cursor, session, names, statement, parameters, binary))
     _, order = _numbered(statement)
     values = _dumped(session, [parameters[parameter] for parameter in order])
-    result = _executed(session.pgconn, name, values, Format.BINARY if binary else Format.TEXT, patiently)
+    result_format = Format.BINARY if binary else Format.TEXT
+    if needs_begin:
+        result = _begun_and_executed(session.pgconn, name, values, result_format)
+    else:
+        result = _executed(session.pgconn, name, values, result_format, patiently)
     if result.status not in _ANSWERED:
         error = _error(session, result)
         if error.sqlstate in _STALE_STATES:
@@ -100,18 +105,39 @@ def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format:
             return answered
 
 
-def _begun(session: Session) -> bool:
-    """Begin a transaction if one must come first, as outside of autocommit; tell whether a statement may follow.
+def _needs_begin(session: Session) -> bool | None:
+    """Tell whether a transaction must be begun first, as outside of autocommit; None if that is for psycopg to do.
 
-    psycopg begins one when a cursor is used, and finds this one begun. How to begin another kind it alone knows.
+    psycopg begins one when a cursor is used, and finds one that is begun. How to begin another kind it alone knows.
     """
-    if session.autocommit or session.pgconn.transaction_status == TransactionStatus.INTRANS:
-        return True
-    if (session.isolation_level, session.read_only, session.deferrable) != (None, None, None):
+    status = session.pgconn.transaction_status
+    if session.autocommit or status == TransactionStatus.INTRANS:
         return False
-    if session.pgconn.transaction_status == TransactionStatus.IDLE:
-        session.pgconn.exec_(b"BEGIN")
-    return session.pgconn.transaction_status == TransactionStatus.INTRANS
+    is_usual = (session.isolation_level, session.read_only, session.deferrable) == (None, None, None)
+    return True if is_usual and status == TransactionStatus.IDLE and waits_by_itself() else None
+
+
+def _begun_and_executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format: Format) -> PGresult:
+    """Begin a transaction and execute a statement in it, by one round trip; return the statement's result."""
+    pgconn.enter_pipeline_mode()
+    try:
+        pgconn.send_query_params(b"BEGIN", None)
+        pgconn.send_query_prepared(name, values, result_format=result_format)
+        pgconn.pipeline_sync()
+        answered: PGresult | None = None
+        # Each of the two has its result and an end, which is None; the last result is that of the sync.
+        while (result := pgconn.get_result()) is None or result.status != ExecStatus.PIPELINE_SYNC:
+            answered = result or answered
+            if pgconn.status == ConnStatus.BAD:
+                raise psycopg.OperationalError(pgconn.get_error_message())
+    except BaseException:
+        # What is still to come would be taken for the answer to something else.
+        pgconn.finish()
+        raise
+    pgconn.exit_pipeline_mode()
+    if answered is None:
+        raise AssertionError("a statement that was sent has a result")
+    return answered
 
 
 def _run_by_cursor(

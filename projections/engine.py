@@ -50,6 +50,14 @@ class Step(NamedTuple, Generic[State]):
     state: State
 
 
+class _Batch(NamedTuple):
+    """After which position a batch begins, where its checkpoint has been moved to, and whether streams are parked."""
+
+    position: int
+    moved_to: int
+    has_parked: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """The event at which a stream cannot go on, and why."""
@@ -86,10 +94,10 @@ def advance(*, projector: Projector[Any], store: Log | None = None, head: int = 
 
 def _advance(projector: Projector[Any], store: Log, head: int, *, savepoints: bool) -> Progress | None:
     with transaction.atomic(durable=True):
-        checkpoint = lock_checkpoint(projector=projector, skip_locked=True)
-        if checkpoint is None:
+        batch = _begin_batch(projector, head)
+        if batch is None:
             return None
-        begin = checkpoint.position
+        begin = batch.position
         if begin >= head:
             # Whatever is not beyond the head is committed, so no event can come in there later: see append_events.
             head = store.head_position()
@@ -100,9 +108,26 @@ def _advance(projector: Projector[Any], store: Log, head: int, *, savepoints: bo
             events = store.read_all(
                 after_position=begin, up_to_position=end, limit=end - begin, stream_prefix=projector.stream_prefix
             )
-            project(projector=projector, events=events, savepoints=savepoints)
-            _move(checkpoint, end)
-    return Progress(position=checkpoint.position, events=end - begin)
+            project(projector=projector, events=events, savepoints=savepoints, has_parked=batch.has_parked)
+            if end != batch.moved_to:
+                _move(projector, end)
+    return Progress(position=end, events=end - begin)
+
+
+def _begin_batch(projector: Projector[Any], head: int) -> _Batch | None:
+    """Lock the checkpoint, and move it to where the batch will end; None if another runner holds it."""
+    if connection.vendor == "postgresql":
+        # The usual way, and as short as can be: there is a turn every few hundredths of a second.
+        asked = {
+            "projection": projector.name,
+            "head": head,
+            "most_events": settings.PROJECTION_BATCH_EVENTS,
+            "now": timezone.now(),
+        }
+        if found := rows_of(sql=statement("begin_batch"), parameters=asked):
+            return _Batch(*found[0])
+    locked = lock_checkpoint(projector=projector, skip_locked=True)
+    return _Batch(position=locked.position, moved_to=locked.position, has_parked=True) if locked else None
 
 
 def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:
@@ -123,10 +148,6 @@ def lock_checkpoint(*, projector: Projector[Any], skip_locked: bool) -> Projecti
 
     Without `skip_locked` it is waited for: OperationalError is raised if that takes longer than lock_timeout.
     """
-    if skip_locked and connection.vendor == "postgresql":
-        # The usual way, and as short as can be: there is a turn every few hundredths of a second.
-        if found := rows_of(sql=statement("lock_checkpoint"), parameters={"projection": projector.name}):
-            return ProjectionCheckpoint(projection=projector.name, position=found[0][0])
     # SQLite knows no row locks and needs none: its transactions begin IMMEDIATE, so only one of them is under way.
     rows = ProjectionCheckpoint.objects.select_for_update(skip_locked=skip_locked).filter(projection=projector.name)
     if (locked := rows.first()) is None:
@@ -138,19 +159,19 @@ def lock_checkpoint(*, projector: Projector[Any], skip_locked: bool) -> Projecti
     return locked
 
 
-def _move(checkpoint: ProjectionCheckpoint, position: int) -> None:
-    checkpoint.position = position
-    if connection.vendor == "postgresql":
-        moved = {"projection": checkpoint.projection, "position": position, "now": timezone.now()}
-        [[_]] = rows_of(sql=statement("move_checkpoint"), parameters=moved)
-    else:
-        checkpoint.heartbeat_at = timezone.now()
-        checkpoint.save(force_update=True)
+def _move(projector: Projector[Any], position: int) -> None:
+    now = timezone.now()
+    ProjectionCheckpoint.objects.filter(projection=projector.name).update(
+        position=position, heartbeat_at=now, updated_at=now
+    )
 
 
-def project(*, projector: Projector[Any], events: Sequence[RecordedEvent], savepoints: bool) -> None:
+def project(
+    *, projector: Projector[Any], events: Sequence[RecordedEvent], savepoints: bool, has_parked: bool = True
+) -> None:
     """Apply a batch in the caller's transaction: each stream's events in order, one read and one write for all of them.
 
+    Unless it `has_parked` streams, none need be left out.
     What cannot be applied parks its stream. Raises the database's errors; without `savepoints` a refused row is one of
     them, and the transaction cannot go on.
     """
@@ -158,9 +179,10 @@ def project(*, projector: Projector[Any], events: Sequence[RecordedEvent], savep
     for event in events:
         if selects(projector=projector, stream_id=event.stream_id):
             by_stream.setdefault(event.stream_id, []).append(event)
-    for stream_id in parked(projection=projector.name, stream_ids=by_stream):
-        # Its events wait in the log; projections.streams comes back for them.
-        del by_stream[stream_id]
+    if has_parked:
+        for stream_id in parked(projection=projector.name, stream_ids=by_stream):
+            # Its events wait in the log; projections.streams comes back for them.
+            del by_stream[stream_id]
     if not by_stream:
         return
     states = projector.load(stream_ids=by_stream.keys())

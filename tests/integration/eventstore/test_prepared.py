@@ -9,8 +9,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.db import connection, transaction
+from psycopg.pq import Format, TransactionStatus
 
-from eventstore.prepared import fetch_prepared, run_prepared
+import eventstore.prepared
+from eventstore.prepared import _begun_and_executed, fetch_prepared, run_prepared
 from tests.round_trips import round_trips
 
 MANY_KINDS = """
@@ -129,6 +131,61 @@ def test_inside_a_transaction_it_is_part_of_it(session, times_before):
         fetch(session, statement, value="inside")
         assert fetch(session, "SELECT current_setting('bank.test')") == [("inside",)]
     assert fetch(session, "SELECT current_setting('bank.test', true)")[0][0] != "inside"
+
+
+def test_a_transaction_begins_with_its_first_statement_in_one_round_trip(session):
+    statement = "SELECT %(text)s::text::integer"
+    fetch(session, statement, text="1")
+
+    def in_a_transaction() -> None:
+        with transaction.atomic():
+            assert fetch(session, statement, text="5") == [(5,)]
+            assert session.pgconn.transaction_status == TransactionStatus.INTRANS
+
+    # The other one ends it.
+    assert round_trips(in_a_transaction) == 2
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation), transaction.atomic():
+        fetch(session, statement, text="x")
+    assert round_trips(in_a_transaction) == 2
+
+
+def test_a_session_that_ended_cannot_begin_a_transaction(session):
+    fetch(session, "SELECT 1")
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [session.info.backend_pid])
+    with pytest.raises(psycopg.OperationalError), transaction.atomic():
+        fetch(session, "SELECT 1")
+    assert session.closed
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def test_who_is_stopped_as_a_transaction_begins_leaves_no_answer_behind(session):
+    statement, waiting = "SELECT pg_advisory_xact_lock(%(key)s::bigint)::text", uuid4().int % 2**60
+    fetch(session, statement, key=0)
+    interrupted: Any = InterruptedAsItWaits(session.pgconn)
+    with pytest.raises(KeyboardInterrupt):
+        _begun_and_executed(
+            interrupted, eventstore.prepared._names[session][statement], [str(waiting).encode()], Format.TEXT
+        )
+    assert session.closed
+
+
+class InterruptedAsItWaits:
+    """A session of libpq's whose thread is interrupted before the second result."""
+
+    def __init__(self, pgconn: Any) -> None:
+        self._pgconn = pgconn
+        self._results = 0
+
+    def get_result(self) -> Any:
+        self._results += 1
+        if self._results == 2:
+            raise KeyboardInterrupt
+        return self._pgconn.get_result()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pgconn, name)
 
 
 def bank_statements(session) -> int:
