@@ -66,6 +66,7 @@ def _grants(role: str) -> list[sql.Composed]:
         "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
         "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {log} FROM {role}",
         "GRANT EXECUTE ON FUNCTION append_events, load_streams, forget_refusals TO {role}",
+        "GRANT EXECUTE ON FUNCTION take_right_of_way, events_told, begin_batch TO {role}",
         "GRANT EXECUTE ON FUNCTION make_shadow, index_shadow, hold_read_model, swap_shadow, drop_shadow TO {role}",
         "GRANT USAGE ON SCHEMA replaced TO {role}",
     )

@@ -37,9 +37,9 @@ class DatabaseServer:
         )
 
     @contextmanager
-    def database(self, name: str, *, template: str = "template0") -> Iterator[Self]:
-        """Make another database, as a copy of one that nobody is connected to, while the block runs."""
-        self._run("createdb", "--template", template, name)
+    def database(self, name: str) -> Iterator[Self]:
+        """Make another database, an empty one, while the block runs."""
+        self._run("createdb", "--template", "template0", name)
         try:
             yield replace(self, name=name)
         finally:

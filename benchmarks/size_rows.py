@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from benchmarks.command_runs import run_command
 from benchmarks.database_server import DatabaseServer
 from benchmarks.rows import Row
 
@@ -78,12 +79,11 @@ def rows() -> Iterator[Row]:
 @contextmanager
 def _log(size: int) -> Iterator[str]:
     """Make a log of so many events in a database of its own; return its alias in Django."""
-    from django.db import connection, connections
+    from django.db import connections
 
     alias = f"log_of_{size}"
-    server = DatabaseServer.of_the_bank()
-    connection.close()
-    with server.database(alias, template=server.name):
+    with DatabaseServer.of_the_bank().database(alias) as bank:
+        run_command(bank, "migrate", "--verbosity=0")
         connections.databases[alias] = {**connections.databases["default"], "NAME": alias}
         try:
             _fill(alias, size)

@@ -7,7 +7,8 @@ commands gather while a round is under way; one that comes alone is carried out 
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from django.conf import settings
 from greenlet import greenlet
 
 from eventstore import metrics
-from eventstore.answers import unavailable
+from eventstore.answers import failed, unavailable
+from eventstore.contended_streams import ContendedStreams
 from eventstore.exceptions import OutcomeUnknown, Overloaded, StoreUnavailable
 from eventstore.pending import Caller, Execution, Pending
 from eventstore.round import Round
@@ -41,6 +43,7 @@ class CommitGroup:
     def begin_anew(self) -> None:
         """Have no command waiting, nobody leading and nothing known."""
         self.cache = StreamCache(read_event=self._read_event)
+        self.contended = ContendedStreams()
         self._lock = Lock()
         self._queue: deque[Pending] = deque()
         self._leader: Caller | None = None
@@ -84,8 +87,11 @@ class CommitGroup:
 
     def _carry_out_alone(self, store: "EventStore", caller: Caller) -> None:
         while open_pending := [pending for pending in caller.pending if pending.answer is None]:
-            with_right_of_way = any(pending.needs_right_of_way(self.cache.contention) for pending in open_pending)
-            self._run_round(store, partial(list, open_pending), with_right_of_way=with_right_of_way)
+            if any(pending.needs_right_of_way(self.contended) for pending in open_pending):
+                take: Callable[[], Sequence[Pending]] = partial(list, open_pending)
+                self._run_round_with_right_of_way(store, take, take_to_fail=take)
+            else:
+                self._run_round(store, open_pending)
 
     def _join(self, caller: Caller) -> None:
         with self._lock:
@@ -125,8 +131,15 @@ class CommitGroup:
             batch = self._take(with_right_of_way=with_right_of_way)
             return batch
 
+        def take_if_still_leading() -> Sequence[Pending]:
+            # Else what waits is for those who lead since, and may fare better.
+            return take() if self._leader is caller else ()
+
         try:
-            self._run_round(store, take, with_right_of_way=with_right_of_way)
+            if with_right_of_way:
+                self._run_round_with_right_of_way(store, take, take_to_fail=take_if_still_leading)
+            else:
+                self._run_round(store, take())
         except BaseException:
             # The end of what this one does, whatever it is; the others go on with who leads next.
             for pending in batch:
@@ -138,31 +151,45 @@ class CommitGroup:
         self._put_back(batch)
         return batch
 
-    def _run_round(
-        self, store: "EventStore", take: Callable[[], Sequence[Pending]], *, with_right_of_way: bool
+    def _run_round(self, store: "EventStore", batch: Sequence[Pending]) -> None:
+        if batch:
+            Round(store=store, cache=self.cache, contended=self.contended, batch=batch).run()
+
+    def _run_round_with_right_of_way(
+        self,
+        store: "EventStore",
+        take: Callable[[], Sequence[Pending]],
+        *,
+        take_to_fail: Callable[[], Sequence[Pending]],
     ) -> None:
-        """Do a round with those that `take` returns; with the right of way they are taken once it is had."""
-        if not with_right_of_way:
-            if batch := take():
-                Round(store=store, cache=self.cache, batch=batch).run()
-            return
-        metrics.RIGHT_OF_WAY.inc()
-        try:
-            with store.right_of_way() as has_heard_all:
-                # Others may have taken them meanwhile.
-                if batch := take():
-                    for pending in batch:
-                        # What was known before may be stale already; what is loaded now stays as it is.
-                        pending.must_load |= not has_heard_all or pending.was_overtaken()
-                    Round(store=store, cache=self.cache, batch=batch).run()
-        except StoreUnavailable as error:
-            for pending in take():
-                unavailable(pending, error)
+        """Do a round with those that `take` returns once the right of way is had.
+
+        If it cannot be had, those that `take_to_fail` returns are told so.
+        """
+        with ExitStack() as having:
+            try:
+                has_heard_all = having.enter_context(store.right_of_way())
+            except StoreUnavailable as error:
+                for pending in take_to_fail():
+                    unavailable(pending, error)
+                return
+            except Exception as error:
+                # The leader may have nothing to do with it.
+                if batch := take_to_fail():
+                    failed(batch, error)
+                return
+            metrics.RIGHT_OF_WAY.inc()
+            # Others may have taken some meanwhile, and many may have come.
+            batch = take()
+            for pending in batch:
+                # What was known before may be stale already; what is loaded now stays as it is.
+                pending.must_load |= not has_heard_all or pending.was_overtaken()
+            self._run_round(store, batch)
 
     def _next_needs_right_of_way(self) -> bool:
         with self._lock:
             free = (pending for pending in self._queue if not pending.caller.is_in_round)
-            return (first := next(free, None)) is not None and first.needs_right_of_way(self.cache.contention)
+            return (first := next(free, None)) is not None and first.needs_right_of_way(self.contended)
 
     def _let_others_come(self, caller: Caller) -> None:
         """Let those go first that are about to send a command, as long as each look finds more of them waiting.
@@ -183,10 +210,12 @@ class CommitGroup:
         """Take those that are next, but none that would overtake what its caller sent before it.
 
         The first that does not fit ends the batch; one of more commands than a batch may have is a batch of its own.
-        Those that need the right of way keep everybody from writing meanwhile: they are taken by themselves.
+        Those that need the right of way keep everybody from writing meanwhile, and are taken by themselves, with what
+        their callers sent after them: that would need a round for each.
         """
         batch: list[Pending] = []
         held_back: list[Pending] = []
+        taken: set[Caller] = set()
         waiting: set[Caller] = set()
         room = settings.EXECUTE_BATCH_COMMANDS
         with self._lock:
@@ -196,12 +225,13 @@ class CommitGroup:
                 if (
                     pending.caller.is_in_round
                     or pending.caller in waiting
-                    or pending.needs_right_of_way(self.cache.contention) is not with_right_of_way
+                    or not self._is_for(pending, taken, with_right_of_way=with_right_of_way)
                 ):
                     held_back.append(pending)
                     waiting.add(pending.caller)
                 else:
                     batch.append(pending)
+                    taken.add(pending.caller)
                     room -= pending.execution.parts
             self._queue.extendleft(reversed(held_back))
             self._last_batch = len(batch)
@@ -209,6 +239,11 @@ class CommitGroup:
                 pending.caller.is_in_round = True
             metrics.QUEUE_COMMANDS.observe(len(self._queue))
             return batch
+
+    def _is_for(self, pending: Pending, taken: Collection[Caller], *, with_right_of_way: bool) -> bool:
+        """Tell whether a command belongs into a round with or without the right of way, which has some of `taken`."""
+        needs_right_of_way = pending.needs_right_of_way(self.contended)
+        return needs_right_of_way is with_right_of_way or (with_right_of_way and pending.caller in taken)
 
     def _put_back(self, batch: Sequence[Pending]) -> None:
         """Let those that are left without an answer be the first in the next round."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from greenlet import getcurrent
 
-from eventstore.contention import Contention
+from eventstore.contended_streams import ContendedStreams
 from eventstore.exceptions import OutcomeUnknown, VersionConflict
 from eventstore.folding import States, Stream
 from eventstore.new_ids import new_id
@@ -106,12 +106,12 @@ class Pending:
         """Tell whether it was decided in vain so often that others must let it go first."""
         return self.attempts >= ATTEMPTS_TO_BE_OVERTAKEN
 
-    def needs_right_of_way(self, contention: Contention) -> bool:
+    def needs_right_of_way(self, contended: ContendedStreams) -> bool:
         """Tell whether another process would likely write first to one of its streams, or has, again and again."""
         if self.was_overtaken():
             return True
         for stream in self.execution.streams:
-            if contention.is_contended(stream.stream_id):
+            if contended.has(stream.stream_id):
                 return True
         return False
 

@@ -1,8 +1,12 @@
 """Places for fibers that do something which has room for a few."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import OperationalError
 
 from eventstore.waiting import Waiter, new_waiter, waits_by_itself
 
@@ -20,7 +24,7 @@ class Places:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Hold a place, once there is one."""
+        """Hold a place, once there is one. Raises OperationalError if there is none in time."""
         if waits_by_itself():
             yield
             return
@@ -38,6 +42,9 @@ class Places:
                 self._free += 1
 
     def _wait(self) -> None:
+        give_up_at = time.monotonic() + settings.DB_CONNECT_TIMEOUT_SECONDS
         self._waiting.append(waiter := new_waiter())
-        while not waiter.wait(timeout_seconds=None):
-            pass
+        while not waiter.wait(timeout_seconds=max(give_up_at - time.monotonic(), 0)):
+            if time.monotonic() >= give_up_at and waiter in self._waiting:
+                self._waiting.remove(waiter)
+                raise OperationalError("no place became free")

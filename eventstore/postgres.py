@@ -79,7 +79,7 @@ class PostgresEventStore:
             try:
                 # Others may have it for as long as their round takes: more commands come meanwhile.
                 [[head, told]] = self._run("take_right_of_way", asked, patiently=False)
-            except Exception:
+            except BaseException:
                 # It may have been had: it ends with its session.
                 connection.close()
                 raise

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from itertools import count
+from select import POLLIN, poll
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -77,10 +78,13 @@ def run_prepared(
         result = _executed(session.pgconn, name, values, result_format, patiently)
     if result.status not in _ANSWERED:
         error = _error(session, result)
-        if error.sqlstate in _STALE_STATES:
-            # The next time it is prepared anew.
-            del names[statement]
-        raise error
+        if error.sqlstate not in _STALE_STATES:
+            raise error
+        # It was not executed, and is prepared anew: now, or once the transaction that failed has ended.
+        del names[statement]
+        if not session.autocommit or session.pgconn.transaction_status != TransactionStatus.IDLE:
+            raise error
+        return apart(partial(_run_by_cursor, session, names, statement, parameters, binary))
     return result
 
 
@@ -126,7 +130,7 @@ def _begun_and_executed(pgconn: PGconn, name: bytes, values: Sequence[Any], resu
         pgconn.pipeline_sync()
         answered: PGresult | None = None
         # Each of the two has its result and an end, which is None; the last result is that of the sync.
-        while (result := pgconn.get_result()) is None or result.status != ExecStatus.PIPELINE_SYNC:
+        while (result := _next_result(pgconn)) is None or result.status != ExecStatus.PIPELINE_SYNC:
             answered = result or answered
             if pgconn.status == ConnStatus.BAD:
                 raise psycopg.OperationalError(pgconn.get_error_message())
@@ -138,6 +142,16 @@ def _begun_and_executed(pgconn: PGconn, name: bytes, values: Sequence[Any], resu
     if answered is None:
         raise AssertionError("a statement that was sent has a result")
     return answered
+
+
+def _next_result(pgconn: PGconn) -> PGresult | None:
+    # While libpq waits for it by itself, no other thread could go on.
+    while pgconn.is_busy():
+        ready = poll()
+        ready.register(pgconn.socket, POLLIN)
+        ready.poll()
+        pgconn.consume_input()
+    return pgconn.get_result()
 
 
 def _run_by_cursor(

@@ -8,6 +8,7 @@ import orjson
 from eventstore import metrics
 from eventstore.answers import failed, replay, tried, unavailable
 from eventstore.commits import Proposal, propose
+from eventstore.contended_streams import ContendedStreams
 from eventstore.exceptions import InvalidAppend, StoreUnavailable
 from eventstore.folding import States, Stream, StreamKind, empty, fold_events, fold_loaded, request
 from eventstore.pending import Pending
@@ -52,9 +53,12 @@ class Round:
     told only if it arose from nothing but what this round loaded: else the command loads all anew in the next.
     """
 
-    def __init__(self, *, store: "EventStore", cache: StreamCache, batch: Sequence[Pending]) -> None:
+    def __init__(
+        self, *, store: "EventStore", cache: StreamCache, contended: ContendedStreams, batch: Sequence[Pending]
+    ) -> None:
         self._store = store
         self._cache = cache
+        self._contended = contended
         # Those that load all anew come first, before anybody changes what they are decided on; and with them all that
         # their callers sent, so that it stays in order.
         loading = {pending.caller for pending in batch if pending.must_load}
@@ -67,6 +71,7 @@ class Round:
         self._written: dict[str, StreamKind] = {}
         self._put_off: set[Pending] = set()
         self._verdicts: dict[CommandKey, tuple[str, Outcome]] = {}
+        self._overtaken: set[str] = set()
 
     def run(self) -> None:
         """Do one turn; who has no answer afterwards takes part in the next."""
@@ -77,6 +82,8 @@ class Round:
             self._append(decided)
         for pending in repetitions:
             self._repeat(pending)
+        for stream_id in self._overtaken:
+            self._contended.overtaken(stream_id)
         for pending in self._batch:
             pending.is_sent = False
             if pending.answer is None:
@@ -289,7 +296,7 @@ class Round:
         ]
         learnt, wrong = [], [] if moved else streams
         for stream in moved:
-            self._cache.contention.overtaken(stream.stream_id)
+            self._overtaken.add(stream.stream_id)
             state = _caught_up(stream, one.states[stream.stream_id], conflict)
             if state.version == conflict.actual_versions[stream.stream_id]:
                 learnt.append((stream, state))

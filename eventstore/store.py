@@ -45,7 +45,7 @@ class EventStore(Protocol):
     def right_of_way(self) -> AbstractContextManager[bool]:
         """Let nobody append to the log while the block runs, but this thread or fiber; to be held as shortly as can be.
 
-        The block is told whether all that others wrote was heard, so that what is known of streams is as they are.
+        The block is told whether all that others wrote was heard: what is known of streams is hardly stale then.
         Raises StoreUnavailable.
         """
         ...

@@ -16,7 +16,6 @@ from typing import TypeAlias
 from django.conf import settings
 
 from eventstore.chain import event_hash
-from eventstore.contention import Contention
 from eventstore.folding import Stream, StreamKind, fold_events
 from eventstore.records import JsonObject, RecordedEvent, StoredState
 
@@ -44,7 +43,6 @@ class StreamCache:
         self._lock = Lock()
         self._known: OrderedDict[tuple[str, StreamKind], _Known] = OrderedDict()
         self._kinds: set[StreamKind] = set()
-        self.contention = Contention()
 
     def get(self, stream: Stream) -> StoredState | None:
         """Return what is known of `stream`, if anything."""
