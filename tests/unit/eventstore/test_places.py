@@ -3,9 +3,10 @@
 from functools import partial
 
 import pytest
+from django.db import OperationalError
 
 from eventstore.places import Places
-from eventstore.waiting import new_waiter, wait_by
+from eventstore.waiting import Waiter, new_waiter, wait_by
 from tests.fiber_scene import scene as scene
 
 
@@ -54,6 +55,31 @@ def test_who_waited_has_the_place_before_who_comes_when_it_becomes_free(scene):
 
     scene.run(comes_again, partial(room.visit, 2))
     assert room.came == [1, 2, 3]
+
+
+def test_who_gets_none_in_time_is_told_and_takes_none_later(scene, settings):
+    settings.DB_CONNECT_TIMEOUT_SECONDS = 0.01
+    room = Room(1)
+    waiter: list[Waiter] = []
+    errors: list[OperationalError] = []
+
+    def holds_it_until_the_other_has_given_up() -> None:
+        with room.places.one():
+            waiter.append(new_waiter())
+            while not errors:
+                waiter[0].wait(timeout_seconds=None)
+
+    def waits_in_vain() -> None:
+        try:
+            room.visit(1)
+        except OperationalError as error:
+            errors.append(error)
+            waiter[0].wake()
+
+    scene.run(holds_it_until_the_other_has_given_up, waits_in_vain)
+    assert (len(errors), room.came) == (1, [])
+    scene.run(partial(room.visit, 2), partial(room.visit, 3))
+    assert (room.came, room.most) == ([2, 3], 1)
 
 
 def test_threads_that_wait_by_themselves_need_none(scene):
