@@ -1,5 +1,6 @@
 """Appends and loads cost the same whatever the log holds, even in a session whose plans were made on nothing."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -26,8 +27,16 @@ def run(stem: str, parameters: dict[str, Any]) -> None:
         cursor.execute(statement(stem), parameters, prepare=True).fetchall()
 
 
-def buffers_touched(stem: str, parameters: dict[str, Any]) -> int:
-    """Return how many shared buffers one execution touches, those of the function's own statements included."""
+def buffers_touched(stem: str, parameters: Callable[[], dict[str, Any]]) -> int:
+    """Return how many shared buffers an execution touches, those of the function's own statements included.
+
+    It is the least of three: after an autovacuum, or much DDL of other sessions, the next execution also reads the
+    catalog to plan anew, which says nothing about what the statement costs.
+    """
+    return min(_buffers_touched_once(stem, parameters()) for _ in range(3))
+
+
+def _buffers_touched_once(stem: str, parameters: dict[str, Any]) -> int:
     with psycopg.Cursor(connection.connection) as cursor:
         [[[plan]]] = cursor.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement(stem), parameters)
     return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
@@ -35,6 +44,10 @@ def buffers_touched(stem: str, parameters: dict[str, Any]) -> int:
 
 def keyed_append(*, commits: int = 1) -> dict[str, Any]:
     return append_parameters([CommitFactory.build(command=NewCommandFactory.build()) for _ in range(commits)])
+
+
+def shared_append() -> dict[str, Any]:
+    return keyed_append(commits=COMMITS_SHARED)
 
 
 def load_parameters(stream_id: str) -> dict[str, Any]:
@@ -63,14 +76,14 @@ def test_buffers_per_call_stay_flat_over_50_000_events():
         # More than five executions, after which PostgreSQL settles on a plan: here while there is nothing yet.
         for _ in range(10):
             run("append_events", keyed_append())
-            run("append_events", keyed_append(commits=COMMITS_SHARED))
+            run("append_events", shared_append())
             run("load_streams", load_parameters(hot_stream))
         for version in range(0, EVENTS, EVENTS_PER_CALL):
             run("append_events", bulk_append(hot_stream, version))
             if version % (EVENTS_PER_CALL * CALLS_BETWEEN_MEASURES) == 0:
-                appends.append(buffers_touched("append_events", keyed_append()))
-                shared_appends.append(buffers_touched("append_events", keyed_append(commits=COMMITS_SHARED)))
-                loads.append(buffers_touched("load_streams", load_parameters(hot_stream)))
+                appends.append(buffers_touched("append_events", keyed_append))
+                shared_appends.append(buffers_touched("append_events", shared_append))
+                loads.append(buffers_touched("load_streams", lambda: load_parameters(hot_stream)))
     assert len(appends) == len(shared_appends) == len(loads) == 10
     assert max(appends) <= appends[0] + INDEX_GROWTH_BUFFERS, appends
     assert max(shared_appends) <= shared_appends[0] + COMMITS_SHARED * INDEX_GROWTH_BUFFERS, shared_appends
@@ -83,4 +96,4 @@ def test_a_new_commit_on_a_long_stream_touches_little():
         run("append_events", append_parameters([Commit(streams=(long_stream,))]))
         again = append_parameters([Commit(streams=(StreamAppendFactory.build(stream_id=long_stream.stream_id),))])
         run("append_events", again)
-        assert buffers_touched("append_events", again) < 30
+        assert buffers_touched("append_events", lambda: again) < 30
