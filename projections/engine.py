@@ -86,10 +86,45 @@ def advance(*, projector: Projector[Any], store: Log | None = None, head: int = 
     if is_refused:
         # Nothing of it was kept. Few batches have such a row: only they are worth the round trips to find which it is.
         made = _advance(projector, store, head, savepoints=True)
-    if made and made.events:
+    if made:
+        _count(projector, made)
+    return made
+
+
+def advance_together(*, projectors: Sequence[Projector[Any]], store: Log, head: int) -> list[Progress] | None:
+    """Project the next batch for all of these by one transaction, in half the round trips that it takes them alone.
+
+    None, and nothing was done, if they do not stand at one position before `head`, if another runner is at one of them,
+    or if one fails for anything but the database's being away: then each has to go alone, and be told why it fails.
+    Raises StoreUnavailable and the database's errors.
+    """
+    if connection.vendor != "postgresql":
+        return None
+    try:
+        with transaction.atomic(durable=True):
+            batches = _begin_batches(projectors, head)
+            stretches = {(batch.position, batch.moved_to) for batch in batches}
+            begin, end = min(stretches, default=(0, 0))
+            if len(batches) < len(projectors) or len(stretches) > 1 or begin == end:
+                transaction.set_rollback(True)
+                return None
+            events = store.read_all(after_position=begin, up_to_position=end, limit=end - begin, stream_prefix="")
+            for projector, batch in zip(projectors, batches, strict=True):
+                project(projector=projector, events=events, savepoints=False, has_parked=batch.has_parked)
+    except DATABASE_IS_AWAY:
+        raise
+    except Exception:
+        return None
+    made = Progress(position=end, events=end - begin)
+    for projector in projectors:
+        _count(projector, made)
+    return [made] * len(projectors)
+
+
+def _count(projector: Projector[Any], made: Progress) -> None:
+    if made.events:
         BATCHES_PROJECTED.labels(projector.name).inc()
         EVENTS_PROJECTED.labels(projector.name).inc(made.events)
-    return made
 
 
 def _advance(projector: Projector[Any], store: Log, head: int, *, savepoints: bool) -> Progress | None:
@@ -118,16 +153,20 @@ def _begin_batch(projector: Projector[Any], head: int) -> _Batch | None:
     """Lock the checkpoint, and move it to where the batch will end; None if another runner holds it."""
     if connection.vendor == "postgresql":
         # The usual way, and as short as can be: there is a turn every few hundredths of a second.
-        asked = {
-            "projection": projector.name,
-            "head": head,
-            "most_events": settings.PROJECTION_BATCH_EVENTS,
-            "now": timezone.now(),
-        }
-        if found := rows_of(sql=statement("begin_batch"), parameters=asked):
-            return _Batch(*found[0])
+        if found := _begin_batches([projector], head):
+            return found[0]
     locked = lock_checkpoint(projector=projector, skip_locked=True)
     return _Batch(position=locked.position, moved_to=locked.position, has_parked=True) if locked else None
+
+
+def _begin_batches(projectors: Sequence[Projector[Any]], head: int) -> list[_Batch]:
+    asked = {
+        "projections": [projector.name for projector in projectors],
+        "head": head,
+        "most_events": settings.PROJECTION_BATCH_EVENTS,
+        "now": timezone.now(),
+    }
+    return [_Batch(*row) for row in rows_of(sql=statement("begin_batches"), parameters=asked)]
 
 
 def keep_alive(*, projectors: Sequence[Projector[Any]]) -> None:

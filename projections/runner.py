@@ -11,7 +11,7 @@ from django.db import connection
 
 from eventstore.store import EventStore, event_store
 from projections.engine import DATABASE_IS_AWAY as DATABASE_IS_AWAY
-from projections.engine import Progress, advance, keep_alive
+from projections.engine import Progress, advance, advance_together, keep_alive
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
 from projections.streams import rebuild_suspects, retry_due
@@ -42,12 +42,14 @@ def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store:
     working = list(PROJECTORS)
     wait_seconds = BUSY_SECONDS
     caught_up_to: int | None = None
+    is_together = True
     next_heartbeat = 0.0
     while (turn_began := time.monotonic()) < slice_end and not should_stop():
         head = store.head_position()
-        progress = _advance_each(working, Turn(store=store), head) if head != caught_up_to else []
+        progress = _advance(working, Turn(store=store), head, is_together) if head != caught_up_to else []
         if progress:
-            caught_up_to = _common_position(progress)
+            caught_up_to = _least_position(progress)
+            is_together = len({made and made.position for made in progress}) == 1
         # While one projection catches up another may have nothing to do, and shows that it lives by nothing else.
         if time.monotonic() >= next_heartbeat:
             keep_alive(projectors=working)
@@ -129,6 +131,12 @@ def _rest_seconds(*, turn_seconds: float) -> float:
     return min(max(BUSY_SECONDS, REST_PER_WORK * turn_seconds), MAX_BUSY_SECONDS)
 
 
+def _advance(working: list[Projector[Any]], turn: Turn, head: int, is_together: bool) -> Sequence[Progress | None]:
+    """Advance all projections by one batch: at once if they stood together after the last one, or else one by one."""
+    together = advance_together(projectors=working, store=turn, head=head) if is_together else None
+    return together or _advance_each(working, turn, head)
+
+
 def _advance_each(working: list[Projector[Any]], turn: Turn, head: int) -> list[Progress | None]:
     """Advance each projection by one batch; one that fails leaves `working`, so that the others go on."""
     progress: list[Progress | None] = []
@@ -143,7 +151,7 @@ def _advance_each(working: list[Projector[Any]], turn: Turn, head: int) -> list[
     return progress
 
 
-def _common_position(progress: Sequence[Progress | None]) -> int | None:
+def _least_position(progress: Sequence[Progress | None]) -> int | None:
     """Return the position that all projections have reached; None if another runner knows that of one of them."""
     positions = [made.position for made in progress if made]
     return min(positions) if positions and len(positions) == len(progress) else None
