@@ -5,10 +5,11 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init
+from celery.signals import celeryd_after_setup, setup_logging, worker_init
 from django.conf import settings
 
 from bank.metrics_files import share_metrics
+from bank.niceness import step_back
 from projections.garbage import spare_the_program
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bank.settings")
@@ -29,3 +30,10 @@ def log_as_the_bank_does(**_: Any) -> None:
 def spare_what_is_loaded(**_: Any) -> None:
     """Keep the worker's collections of garbage short."""
     spare_the_program()
+
+
+@celeryd_after_setup.connect
+def step_back_for_jobs(*, instance: Any, **_: Any) -> None:
+    """Let a worker that does jobs alone come last: nobody waits for a rebuild as one waits for an answer."""
+    if set(instance.app.amqp.queues.consume_from) == {"jobs"}:
+        step_back(niceness=settings.JOBS_NICENESS)

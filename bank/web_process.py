@@ -6,6 +6,7 @@ import sys
 from django.conf import settings
 
 from bank.cpu_affinity import keep_to_one_cpu
+from bank.niceness import step_back
 
 SWITCH_SECONDS = 0.02
 """How long a thread may go on with Python before another one that waits asks for its turn: four times Python's own.
@@ -16,13 +17,14 @@ that often, and each look is a switch of threads that changes nothing.
 
 
 def arrange_threads() -> None:
-    """Have this process switch its threads less often, and keep to one CPU if the settings say so.
+    """Have this process switch its threads less often, keep to one CPU if the settings say so, and leave it to others.
 
     Servers that the settings start on this machine run by then, and are not bound with it.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     if settings.WEB_CPU_AFFINITY:
         keep_to_one_cpu(directory=settings.CPU_LOCKS_DIR)
+    step_back(niceness=settings.WEB_NICENESS)
 
 
 NEW_OBJECTS = 20_000

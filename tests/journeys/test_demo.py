@@ -223,6 +223,12 @@ def bank_children(bank: Demo) -> list[psutil.Process]:
     return psutil.Process(bank.process.pid).children(recursive=True)
 
 
+def nicenesses(bank: Demo, part: str) -> set[int]:
+    """Return how far the processes of one part of the bank step back."""
+    elders = [child for child in bank_children(bank) if part in " ".join(child.cmdline())]
+    return {process.nice() for elder in elders for process in (elder, *elder.children(recursive=True))}
+
+
 def test_a_second_one_on_the_same_data_is_refused_unless_in_memory_and_a_kill_leaves_nothing(env, var_dir):
     with demo(env) as bank:
         second = start({**env, "PORT": "1"})
@@ -238,6 +244,10 @@ def test_a_second_one_on_the_same_data_is_refused_unless_in_memory_and_a_kill_le
         assert bank.client.get("/health").status_code == 200
 
         assert len(bank_children(bank)) >= 3
+        own = psutil.Process().nice()
+        assert nicenesses(bank, "granian") == {own, max(own, 4)}
+        assert nicenesses(bank, "--queues jobs") == {max(own, 8)}
+        assert nicenesses(bank, "--queues projections") == {own}
         bank.process.kill()
         wait_until_nothing_runs(var_dir)
 
