@@ -34,6 +34,6 @@ def spare_what_is_loaded(**_: Any) -> None:
 
 @celeryd_after_setup.connect
 def step_back_for_jobs(*, instance: Any, **_: Any) -> None:
-    """Let a worker that does jobs alone come last: nobody waits for a rebuild as one waits for an answer."""
+    """Let a worker that does jobs alone come after the projections: what it does is seldom waited for."""
     if set(instance.app.amqp.queues.consume_from) == {"jobs"}:
         step_back(niceness=settings.JOBS_NICENESS)

@@ -323,9 +323,9 @@ WEB_THREADS = env.whole("WEB_THREADS", default=8, at_least=1, at_most=1_000)
 WEB_CPU_AFFINITY = env.bool("WEB_CPU_AFFINITY", default=True)
 # Where they agree which takes which CPU.
 CPU_LOCKS_DIR = _shared_dir / "cpus"
-# How far web processes, and workers that do jobs alone, step back from whoever wants the same CPUs.
+# How far web processes, and workers that do jobs alone, step back from the database and the projections.
 WEB_NICENESS = env.whole("WEB_NICENESS", default=4, at_least=0, at_most=19)
-JOBS_NICENESS = env.whole("JOBS_NICENESS", default=8, at_least=0, at_most=19)
+JOBS_NICENESS = env.whole("JOBS_NICENESS", default=4, at_least=0, at_most=19)
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 

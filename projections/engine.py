@@ -92,11 +92,11 @@ def advance(*, projector: Projector[Any], store: Log | None = None, head: int = 
 
 
 def advance_together(*, projectors: Sequence[Projector[Any]], store: Log, head: int) -> list[Progress] | None:
-    """Project the next batch for all of these by one transaction, in half the round trips that it takes them alone.
+    """Project the next batch for all of these by one transaction: that takes fewer round trips than one for each.
 
     None, and nothing was done, if they do not stand at one position before `head`, if another runner is at one of them,
-    or if one fails for anything but the database's being away: then each has to go alone, and be told why it fails.
-    Raises StoreUnavailable and the database's errors.
+    or if one fails: then each has to go alone, which tells whose row was refused, or who has to wait for a lock.
+    Raises StoreUnavailable, and the database's errors if it is away.
     """
     if connection.vendor != "postgresql":
         return None
@@ -104,16 +104,21 @@ def advance_together(*, projectors: Sequence[Projector[Any]], store: Log, head: 
         with transaction.atomic(durable=True):
             batches = _begin_batches(projectors, head)
             stretches = {(batch.position, batch.moved_to) for batch in batches}
-            begin, end = min(stretches, default=(0, 0))
-            if len(batches) < len(projectors) or len(stretches) > 1 or begin == end:
+            if len(batches) < len(projectors) or len(stretches) > 1:
                 transaction.set_rollback(True)
+                return None
+            [(begin, end)] = stretches
+            if begin == end:
                 return None
             events = store.read_all(after_position=begin, up_to_position=end, limit=end - begin, stream_prefix="")
             for projector, batch in zip(projectors, batches, strict=True):
                 project(projector=projector, events=events, savepoints=False, has_parked=batch.has_parked)
-    except DATABASE_IS_AWAY:
+    except StoreUnavailable:
         raise
-    except Exception:
+    except Exception as error:
+        if not connection.is_usable():
+            raise
+        logger.warning("projections go on one by one for now: %r", error)
         return None
     made = Progress(position=end, events=end - begin)
     for projector in projectors:

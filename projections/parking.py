@@ -5,9 +5,10 @@ import random
 import traceback
 from collections.abc import Collection
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -41,9 +42,10 @@ def park(*, projection: str, event: RecordedEvent, error: Exception) -> None:
 
     Called under the checkpoint's lock, in the transaction that leaves the event out.
     """
-    logger.error(
-        "%s: stream %s is parked at version %d: %r", projection, event.stream_id, event.version, error, exc_info=error
-    )
+    line = "%s: stream %s is parked at version %d: %r"
+    told = partial(logger.error, line, projection, event.stream_id, event.version, error, exc_info=error)
+    # What the transaction does may yet be undone, and be done again.
+    transaction.on_commit(told)
     now = timezone.now()
     earlier = ProjectionFailure.objects.filter(projection=projection, stream_id=event.stream_id).first()
     facts = {

@@ -46,7 +46,7 @@ def advance_all(*, slice_seconds: float, should_stop: Callable[[], bool], store:
     next_heartbeat = 0.0
     while (turn_began := time.monotonic()) < slice_end and not should_stop():
         head = store.head_position()
-        progress = _advance(working, Turn(store=store), head, is_together) if head != caught_up_to else []
+        progress = _take_turn(working, Turn(store=store), head, is_together) if head != caught_up_to else []
         if progress:
             caught_up_to = _least_position(progress)
             is_together = len({made and made.position for made in progress}) == 1
@@ -131,9 +131,9 @@ def _rest_seconds(*, turn_seconds: float) -> float:
     return min(max(BUSY_SECONDS, REST_PER_WORK * turn_seconds), MAX_BUSY_SECONDS)
 
 
-def _advance(working: list[Projector[Any]], turn: Turn, head: int, is_together: bool) -> Sequence[Progress | None]:
+def _take_turn(working: list[Projector[Any]], turn: Turn, head: int, is_together: bool) -> Sequence[Progress | None]:
     """Advance all projections by one batch: at once if they stood together after the last one, or else one by one."""
-    together = advance_together(projectors=working, store=turn, head=head) if is_together else None
+    together = advance_together(projectors=working, store=turn, head=head) if is_together and working else None
     return together or _advance_each(working, turn, head)
 
 

@@ -23,32 +23,27 @@ def account_after(account: Account, event: RecordedEvent) -> tuple[Account, Acco
 
     The account's own rules apply, so a read model takes no event that the account would not. Raises CorruptHistory.
     """
-    known = _answers.get(event.position)
-    if known is not None and known.event is event:
-        # Whoever asks for every projection asks about the same event each time, and mostly about the same account.
-        if known.before is account or known.before == account:
-            return known.after, known.decoded
-        return account.apply(known.decoded), known.decoded
+    global _latest
+    latest = _latest
+    # Whoever asks for every projection in turn asks the same of each.
+    if latest.event is event and (latest.before is account or latest.before == account):
+        return latest.after, latest.decoded
     decoded = decode(event_type=event.event_type, schema_version=event.schema_version, data=event.data)
     if decoded.account_id != event.stream_id.removeprefix(PREFIX):
         raise ImpossibleEvent(event=decoded, problem=f"it stands in {event.stream_id}")
     after = account.apply(decoded)
-    if len(_answers) >= MOST_ANSWERS:
-        _answers.clear()
-    _answers[event.position] = _Answer(event, account, after, decoded)
+    # One assignment: another thread sees this answer or its own, never half of each.
+    _latest = _Answer(event, account, after, decoded)
     return after, decoded
 
 
 class _Answer(NamedTuple):
-    """An answer of `account_after`, and to what."""
+    """The last answer of `account_after`, and to what."""
 
-    event: RecordedEvent
+    event: RecordedEvent | None
     before: Account
     after: Account
     decoded: AccountEvent
 
 
-MOST_ANSWERS = 500
-"""How many answers are kept: those about a turn's events, which are all read before they are asked about."""
-
-_answers: dict[int, _Answer] = {}
+_latest = _Answer(None, Account(), Account(), AccountEvent(account_id=""))

@@ -246,7 +246,7 @@ def test_a_second_one_on_the_same_data_is_refused_unless_in_memory_and_a_kill_le
         assert len(bank_children(bank)) >= 3
         own = psutil.Process().nice()
         assert nicenesses(bank, "granian") == {own, max(own, 4)}
-        assert nicenesses(bank, "--queues jobs") == {max(own, 8)}
+        assert nicenesses(bank, "--queues jobs") == {max(own, 4)}
         assert nicenesses(bank, "--queues projections") == {own}
         bank.process.kill()
         wait_until_nothing_runs(var_dir)

@@ -6,8 +6,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 
+from eventstore.exceptions import StoreUnavailable
 from eventstore.store import event_store
 from projections import runner
 from projections.engine import Progress, advance, advance_together
@@ -129,10 +130,48 @@ def test_a_defect_of_one_undoes_it_for_all(projectors, projector):
         assert together(projectors) is None
 
 
-def test_a_database_that_is_away_is_said(projectors, projector):
-    projector.save_error = OperationalError("the database is away")
+def test_a_read_model_that_is_locked_keeps_nobody_from_the_others(projectors, projector):
+    account, thing = busy_account(3), numbers(1)
+    append(account)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 50")
+    with psycopg.connect(**connection.get_connection_params()) as session:
+        # As an index that is made holds it.
+        session.execute("LOCK TABLE thing_totals IN SHARE MODE")
+        with nothing_changes(projectors):
+            assert together(projectors) is None
+        for one in PROJECTORS:
+            assert advance(projector=one)
+        assert_read_models_match([account.stream_id])
+        session.rollback()
+    advance(projector=projector)
+    assert projector.totals(thing) == [(1, 1)]
+
+
+def test_a_session_that_is_lost_undoes_it_and_the_next_one_goes_on(projectors, projector, monkeypatch):
+    load = projector.load
+
+    def unlucky(*, stream_ids):
+        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+            pid = connection.connection.info.backend_pid
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        return load(stream_ids=stream_ids)
+
+    thing = numbers(1)
+    with monkeypatch.context() as patch, nothing_changes(projectors):
+        patch.setattr(projector, "load", unlucky)
+        assert together(projectors) is None
+    assert together(projectors)
+    assert projector.totals(thing) == [(1, 1)]
+
+
+def test_a_log_that_is_away_is_said(projectors, monkeypatch):
+    def away(*_, **__):
+        raise StoreUnavailable("away")
+
     numbers(1)
-    with nothing_changes(projectors), pytest.raises(OperationalError):
+    with monkeypatch.context() as patch, nothing_changes(projectors), pytest.raises(StoreUnavailable):
+        patch.setattr(Turn, "read_all", away)
         together(projectors)
 
 
@@ -149,32 +188,34 @@ def test_a_poison_event_parks_its_stream_and_keeps_nobody(projectors, projector)
     assert later.stream_id == poisoned.stream_id
 
 
-def test_a_runner_goes_on_alone_with_those_that_stand_apart_and_together_again_after(
+def test_a_runner_goes_on_one_by_one_while_they_stand_apart_and_together_again_after(
     projectors, projector, monkeypatch, settings
 ):
     ways: list[list[Progress] | None] = []
+    account = busy_account(2)
 
     def watched(**arguments) -> list[Progress] | None:
         ways.append(advance_together(**arguments))
         return ways[-1]
 
-    def slice_up_to(head: int) -> None:
-        advance_all(slice_seconds=60, should_stop=lambda: positions(projectors) == [head] * len(projectors))
+    def all_are_done() -> bool:
+        is_done = positions(projectors) == [event_store().head_position()] * len(projectors)
+        if is_done and len(ways) == 1:
+            # They met, and there is more within the same slice.
+            append(account)
+            return False
+        return is_done
 
     monkeypatch.setattr(runner, "PROJECTORS", projectors)
     monkeypatch.setattr(runner, "advance_together", watched)
     settings.PROJECTION_BATCH_EVENTS = 2
-    begin = event_store().head_position()
     things = [numbers(1, 2), numbers(3, 4), numbers(5)]
-    # It is a batch behind, and the others wait for it at the head.
+    # The others are a batch ahead of the tests' own.
     for one in PROJECTORS:
         advance(projector=one)
-    slice_up_to(begin + 5)
-    # Asked once, and not again while they stand apart.
+    advance_all(slice_seconds=60, should_stop=all_are_done)
+    # Asked once, not again while they stood apart, and again for what came after they met.
     assert ways[0] is None
-    assert all(way is not None for way in ways[1:])
+    assert ways[1:] and all(ways[1:])
     assert projector.totals(*things) == [(2, 3), (2, 7), (1, 5)]
-    ways.clear()
-    append(busy_account(2))
-    slice_up_to(event_store().head_position())
-    assert ways and all(ways)
+    assert_read_models_match([account.stream_id])
