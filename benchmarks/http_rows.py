@@ -171,8 +171,8 @@ def _bulks(scene: Scene, connections: int, *, beside: int) -> Row:
         bulks.append(replace(bulk, requests=bulk.requests * DEPOSITS_IN_A_BULK))
     what, note = f"deposits in bulks of {DEPOSITS_IN_A_BULK}", "times are those of a bulk"
     row = replace(_row(what, connections, bulks), note=note)
-    of_single = f"single deposits, {beside} connection{'s' if beside > 1 else ''}"
-    return _compared(row, _row("", beside, deposits), of_single, bulks, deposits)
+    single = _row("", beside, deposits)
+    return _compared(row, single, f"single deposits, {single.load}", bulks, deposits)
 
 
 def _compared(row: Row, other: Row, ratio_to: str, loads: Sequence[Load], others: Sequence[Load]) -> Row:

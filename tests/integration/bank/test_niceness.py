@@ -69,7 +69,8 @@ def test_where_it_is_forbidden_the_process_goes_on():
 
 
 @pytest.mark.parametrize(
-    ("shown", "expected"), [("", ""), ("/autogroup-17 nice 0\n", "3"), ("/autogroup-17 nice 5\n", None)]
+    ("shown", "expected"),
+    [("", ""), ("/autogroup-17 nice 0\n", "3"), ("/autogroup-17 nice 5\n", "/autogroup-17 nice 5\n")],
 )
 def test_a_session_is_raised_from_less_and_if_it_shares_at_all(monkeypatch, tmp_path, shown, expected):
     session = tmp_path / "autogroup"
@@ -78,7 +79,7 @@ def test_a_session_is_raised_from_less_and_if_it_shares_at_all(monkeypatch, tmp_
     monkeypatch.setattr(niceness, "_threads", list)
     monkeypatch.setattr(os, "getsid", lambda _: os.getpid())
     niceness.step_back(niceness=3)
-    assert session.read_text() == (shown if expected is None else expected)
+    assert session.read_text() == expected
 
 
 def test_a_wish_that_the_machine_puts_off_is_repeated(monkeypatch):

@@ -1,14 +1,10 @@
 """The engine's promises, with a projector that does nothing but count: exactly once, in order, one stream alone."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 
 from eventstore.postgres import PostgresEventStore
 from eventstore.records import RecordedEvent
@@ -18,7 +14,7 @@ from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.streams import rebuild_stream
 from tests.factories import StreamAppendFactory
 from tests.integration.projections.account_log import append
-from tests.integration.projections.totals import ThingTotal, TotalProjector, numbers
+from tests.integration.projections.totals import ThingTotal, TotalProjector, checkpoint_held, numbers
 from tests.integration.projections.totals import projector as projector
 from tests.integration.projections.totals import totals_table as totals_table
 
@@ -243,33 +239,9 @@ def test_a_database_that_is_away_parks_nothing(projector):
     assert projector.totals(stream) == [(1, 1)]
 
 
-@contextmanager
-def checkpoint_held(projector: TotalProjector) -> Iterator[None]:
-    """Let another runner hold the checkpoint."""
-    held, release = Event(), Event()
-
-    def hold() -> None:
-        try:
-            with transaction.atomic():
-                ProjectionCheckpoint.objects.select_for_update().get(projection=projector.name)
-                held.set()
-                release.wait(60)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        holding = pool.submit(hold)
-        assert held.wait(30)
-        try:
-            yield
-        finally:
-            release.set()
-            holding.result()
-
-
 def test_a_second_runner_steps_aside(projector):
     stream = numbers(1)
-    with checkpoint_held(projector):
+    with checkpoint_held(projector.name):
         assert advance(projector=projector) is None
     project(projector)
     assert projector.totals(stream) == [(1, 1)]
@@ -280,6 +252,6 @@ def test_rebuilding_waits_for_the_checkpoint(projector):
     project(projector)
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = 50")
-    with checkpoint_held(projector), pytest.raises(OperationalError):
+    with checkpoint_held(projector.name), pytest.raises(OperationalError):
         rebuild_stream(projector=projector, stream_id=stream.stream_id)
     assert projector.totals(stream) == [(1, 1)]

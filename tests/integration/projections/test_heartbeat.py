@@ -1,9 +1,6 @@
 """A runner shows that it lives, also when there is nothing to project, and burdens nobody with it."""
 
 from datetime import datetime
-from threading import Event, Thread
-
-from django.db import connection, transaction
 
 from projections.engine import advance, keep_alive
 from projections.lag import projection_lags
@@ -12,6 +9,7 @@ from projections.projectors import PROJECTORS
 from projections.runner import HEARTBEAT_SECONDS, advance_all, catch_up
 from tests.integration.projections.account_log import append, busy_account
 from tests.integration.projections.test_run_projections import run_projections
+from tests.integration.projections.totals import checkpoint_held
 from tests.polling import DEADLINE_SECONDS, wait_until
 from tests.round_trips import round_trips
 
@@ -82,21 +80,6 @@ def test_it_is_one_update_for_all_projections():
 
 def test_a_checkpoint_that_somebody_advances_is_left_to_him():
     stop_hearts()
-    locked, done = Event(), Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            ProjectionCheckpoint.objects.select_for_update().get(projection=SUMMARY)
-            locked.set()
-            done.wait(DEADLINE_SECONDS)
-        connection.close()
-
-    holder = Thread(target=hold)
-    holder.start()
-    try:
-        assert locked.wait(DEADLINE_SECONDS)
+    with checkpoint_held(SUMMARY):
         keep_alive(projectors=PROJECTORS)
         assert heartbeats().keys() == set(OTHERS)
-    finally:
-        done.set()
-        holder.join()

@@ -17,8 +17,8 @@ from projections.engine import advance, project_stream
 from projections.models import ProjectionFailure
 from projections.statements import statement
 from projections.streams import begin_rebuild, rebuild_stream, rebuild_suspects, retry_due, retry_stream
-from tests.integration.projections.test_engine import checkpoint_held, failures, project
-from tests.integration.projections.totals import ThingTotal, TotalProjector, numbers
+from tests.integration.projections.test_engine import failures, project
+from tests.integration.projections.totals import ThingTotal, TotalProjector, checkpoint_held, numbers
 from tests.integration.projections.totals import projector as projector
 from tests.integration.projections.totals import totals_table as totals_table
 from tests.polling import DEADLINE_SECONDS, wait_until
@@ -155,7 +155,7 @@ def test_a_retry_leaves_alone_what_others_have_in_hand(projector):
     make_due(stream.stream_id)
     with in_hand(projector, stream.stream_id):
         retry_due(projectors=[projector], until=inf)
-    with checkpoint_held(projector):
+    with checkpoint_held(projector.name):
         retry_due(projectors=[projector], until=inf)
     assert projector.totals(stream) == [(1, 1)]
     retry_due(projectors=[projector], until=inf)

@@ -1,10 +1,12 @@
 """A projection of the tests' own: it sums up the numbers of each stream, and fails as it is told to."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.apps.registry import Apps
 from django.db import connection, models
@@ -113,3 +115,12 @@ def numbers(*values: int, after: StreamAppend | None = None) -> StreamAppend:
     made = StreamAppendFactory.build(after=after, events=events)
     append(made)
     return made
+
+
+@contextmanager
+def checkpoint_held(projection: str) -> Iterator[None]:
+    """Let another runner hold the checkpoint of a projection."""
+    with psycopg.connect(**connection.get_connection_params()) as session:
+        session.execute("SELECT FROM projection_checkpoints WHERE projection = %s FOR UPDATE", [projection])
+        yield
+        session.rollback()
