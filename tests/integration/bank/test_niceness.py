@@ -30,10 +30,15 @@ HAS_SESSIONS = Path("/proc/self/autogroup").exists()
 OWN = os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def process(wanted: int, *, before: str = "", through: tuple[str, ...] = (), **options) -> tuple[set[int], str]:
-    """Return the niceness of all threads of a process that stepped back, and that of its session."""
+def process(wanted: int, *, before: str = "", through: tuple[str, ...] = ()) -> tuple[set[int], str]:
+    """Return the niceness of all threads of a process that stepped back, and that of the new session it was begun in.
+
+    The session of the tests themselves may be shared with who knows what, and have no niceness to tell.
+    """
     command = [*through, sys.executable, "-c", before + PROCESS, str(wanted)]
-    ran = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=True, **options)
+    ran = subprocess.run(
+        command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True, check=True, start_new_session=True
+    )
     *threads, session = ran.stdout.split()
     assert len(threads) == 3
     return {int(thread) for thread in threads}, session
@@ -44,28 +49,28 @@ def session_at(wanted: int) -> str:
 
 
 def test_all_threads_and_a_session_of_its_own_step_back():
-    assert process(OWN + 1, start_new_session=True) == ({OWN + 1}, session_at(OWN + 1))
+    assert process(OWN + 1) == ({OWN + 1}, session_at(OWN + 1))
 
 
 def test_so_do_the_processes_that_a_server_forks():
     fork = "import os, sys\nif child := os.fork():\n    sys.exit(os.waitpid(child, 0)[1])\n"
-    assert process(OWN + 1, before=fork, start_new_session=True) == ({OWN + 1}, session_at(OWN + 1))
+    assert process(OWN + 1, before=fork) == ({OWN + 1}, session_at(OWN + 1))
 
 
 def test_who_has_stepped_back_further_stays_there():
     before = f"import os\nos.setpriority(os.PRIO_PROCESS, 0, {OWN + 2})\n"
-    assert process(OWN + 1, before=before, start_new_session=True)[0] == {OWN + 2}
+    assert process(OWN + 1, before=before)[0] == {OWN + 2}
 
 
 def test_a_session_that_a_shell_began_is_left_as_it_is():
     # It has more to do after this, so that it does not become the process itself.
     shell = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
-    assert process(OWN + 1, through=shell, start_new_session=True) == ({OWN + 1}, session_at(0))
+    assert process(OWN + 1, through=shell) == ({OWN + 1}, session_at(0))
 
 
 def test_where_it_is_forbidden_the_process_goes_on():
     forbidding = "import os\ndef forbid(*_): raise PermissionError('not here')\nos.setpriority = forbid\n"
-    assert process(OWN + 1, before=forbidding)[0] == {OWN}
+    assert process(OWN + 1, before=forbidding) == ({OWN}, session_at(0))
 
 
 @pytest.mark.parametrize(
