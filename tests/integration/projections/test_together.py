@@ -25,8 +25,9 @@ from tests.round_trips import round_trips
 
 @pytest.fixture
 def projectors(projector) -> Sequence[Any]:
-    """Return the bank's projectors and the tests' own, all at the head of the log."""
+    """Return the bank's projectors and the tests' own, all at the head of the log and with no stream parked."""
     catch_up()
+    ProjectionFailure.objects.all().delete()
     ProjectionCheckpoint.objects.filter(projection=projector.name).update(position=event_store().head_position())
     return [*PROJECTORS, projector]
 
