@@ -9,26 +9,24 @@ waiting: whatever has no way of its own to be waited for is called apart, in a t
 """
 
 import asyncio
-import time
 from asyncio import _set_running_loop
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
 from select import POLLIN, POLLOUT, poll
 from threading import get_ident
 from time import sleep  # by itself, as tests replace the clock
 from typing import TypeVar
 
-from django.conf import settings
-from django.db import OperationalError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from greenlet import getcurrent, greenlet
 from psycopg.pq import TransactionStatus
 
 from bank.dead_connections import drop_dead_connections, drop_if_dead
+from eventstore.places import Places
 from eventstore.waiting import LOOK_SECONDS, ThreadWaiter, Waiter, wait_by
 
 Result = TypeVar("Result")
@@ -44,13 +42,12 @@ MAX_CONNECTIONS = 8
 """How many connections fibers have to each database at most. One is enough as long as it answers at once."""
 
 
-@dataclass(slots=True)
 class _Lent:
-    """The fibers' connections to a database: those that nobody has just now, how many there are, and who waits."""
+    """The fibers' connections to a database: those that nobody has just now, and places for those that may have one."""
 
-    idle: list[BaseDatabaseWrapper] = field(default_factory=list)
-    number: int = 0
-    waiting: deque[Waiter] = field(default_factory=deque)
+    def __init__(self) -> None:
+        self.idle: list[BaseDatabaseWrapper] = []
+        self.places = Places(MAX_CONNECTIONS, name="connection")
 
 
 class Fibers:
@@ -136,38 +133,18 @@ class Fibers:
             yield self._in_use[alias, fiber]
             return
         lent = self._lent[alias]
-        self._wait_for_one(lent)
-        if not lent.idle:
-            lent.idle.append(connections.create_connection(alias))
-            # A thread apart connects it.
-            lent.idle[-1].inc_thread_sharing()
-            lent.number += 1
-        connection = lent.idle.pop()
-        self._in_use[alias, fiber] = connection
-        try:
-            drop_if_dead(connection)
-            yield connection
-        finally:
-            del self._in_use[alias, fiber]
-            if _is_amid_something(connection):
-                # The fiber was stopped before its answer came, which is nobody else's.
-                connection.close()
-            lent.idle.append(connection)
-            if lent.waiting:
-                lent.waiting.popleft().wake()
-
-    def _wait_for_one(self, lent: "_Lent") -> None:
-        give_up_at = time.monotonic() + settings.DB_CONNECT_TIMEOUT_SECONDS
-        while not lent.idle and lent.number == MAX_CONNECTIONS:
-            if (seconds_left := give_up_at - time.monotonic()) <= 0:
-                raise OperationalError("no connection became free")
-            lent.waiting.append(waiter := self.new_waiter())
+        with lent.places.one():
+            connection = lent.idle.pop() if lent.idle else _new_connection(alias)
+            self._in_use[alias, fiber] = connection
             try:
-                waiter.wait(timeout_seconds=seconds_left)
+                drop_if_dead(connection)
+                yield connection
             finally:
-                # Whoever was woken is out of the queue already.
-                with suppress(ValueError):
-                    lent.waiting.remove(waiter)
+                del self._in_use[alias, fiber]
+                if _is_amid_something(connection):
+                    # The fiber was stopped before its answer came, which is nobody else's.
+                    connection.close()
+                lent.idle.append(connection)
 
     def until_ready(self, file: int, *, to_write: bool, patiently: bool) -> None:
         """Wait until there is something to read, or also room to write.
@@ -236,6 +213,13 @@ class _FiberWaiter:
         if self._is_waiting:
             self._is_waiting = False
             self._fibers.go_on(self._fiber)
+
+
+def _new_connection(alias: str) -> BaseDatabaseWrapper:
+    connection = connections.create_connection(alias)
+    # A thread apart connects it.
+    connection.inc_thread_sharing()
+    return connection
 
 
 def _is_amid_something(connection: BaseDatabaseWrapper) -> bool:

@@ -17,8 +17,10 @@ class Places:
     A thread that waits by itself needs no place: of those there are only so many.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, name: str) -> None:
+        """Have so many, and call one by that name to who gets none."""
         self._free = number
+        self._name = name
         # All that wait are fibers of one thread, and change places only there: nothing to lock.
         self._waiting: deque[Waiter] = deque()
 
@@ -47,4 +49,4 @@ class Places:
         while not waiter.wait(timeout_seconds=max(give_up_at - time.monotonic(), 0)):
             if time.monotonic() >= give_up_at and waiter in self._waiting:
                 self._waiting.remove(waiter)
-                raise OperationalError("no place became free")
+                raise OperationalError(f"no {self._name} became free")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from itertools import count
-from select import POLLIN, poll
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -97,16 +96,11 @@ def _executed(pgconn: PGconn, name: bytes, values: Sequence[Any], result_format:
         until_ready(pgconn.socket, to_write=True)
         pgconn.consume_input()
     answered: PGresult | None = None
-    while True:
-        if pgconn.is_busy():
-            until_ready(pgconn.socket, patiently=patiently)
-            pgconn.consume_input()
-        elif (result := pgconn.get_result()) is not None:
-            answered = result
-        elif answered is None:
-            raise AssertionError("a statement that was sent has a result")
-        else:
-            return answered
+    while (result := _next_result(pgconn, patiently=patiently)) is not None:
+        answered = result
+    if answered is None:
+        raise AssertionError("a statement that was sent has a result")
+    return answered
 
 
 def _needs_begin(session: Session) -> bool | None:
@@ -144,12 +138,10 @@ def _begun_and_executed(pgconn: PGconn, name: bytes, values: Sequence[Any], resu
     return answered
 
 
-def _next_result(pgconn: PGconn) -> PGresult | None:
-    # While libpq waits for it by itself, no other thread could go on.
+def _next_result(pgconn: PGconn, *, patiently: bool = True) -> PGresult | None:
+    # While libpq waits for it by itself, nobody else in this process could go on.
     while pgconn.is_busy():
-        ready = poll()
-        ready.register(pgconn.socket, POLLIN)
-        ready.poll()
+        until_ready(pgconn.socket, patiently=patiently)
         pgconn.consume_input()
     return pgconn.get_result()
 

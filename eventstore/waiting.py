@@ -6,6 +6,7 @@ A thread that serves one request waits by doing nothing. One that serves many go
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
+from select import POLLIN, POLLOUT, poll
 from threading import local
 from time import sleep  # by itself, as tests replace the clock
 from typing import Protocol, TypeVar
@@ -156,3 +157,7 @@ def until_ready(file: int, *, to_write: bool = False, patiently: bool = True) ->
     """Wait until there is something to read, or also room to write; others go on at once, unless `patiently`."""
     if way := _of_thread.way:
         way.until_ready(file, to_write=to_write, patiently=patiently)
+    else:
+        ready = poll()
+        ready.register(file, POLLIN | POLLOUT if to_write else POLLIN)
+        ready.poll()

@@ -79,7 +79,7 @@ def _account_row(answer: PGresult, row: int) -> AccountRow:
 _account_rows = SharedReads(_read_account_rows)
 
 
-_pages = Places(PAGES_AT_ONCE)
+_pages = Places(PAGES_AT_ONCE, name="place for a page")
 
 
 def statement_page(

@@ -14,7 +14,7 @@ class Room:
     """Somewhere with few places, and who comes and goes there."""
 
     def __init__(self, places: int) -> None:
-        self.places = Places(places)
+        self.places = Places(places, name="seat")
         self.came: list[int] = []
         self.inside = self.most = 0
 
@@ -77,13 +77,13 @@ def test_who_gets_none_in_time_is_told_and_takes_none_later(scene, settings):
             waiter[0].wake()
 
     scene.run(holds_it_until_the_other_has_given_up, waits_in_vain)
-    assert (len(errors), room.came) == (1, [])
+    assert ([str(error) for error in errors], room.came) == (["no seat became free"], [])
     scene.run(partial(room.visit, 2), partial(room.visit, 3))
     assert (room.came, room.most) == ([2, 3], 1)
 
 
 def test_threads_that_wait_by_themselves_need_none(scene):
     wait_by(None)
-    places = Places(1)
+    places = Places(1, name="seat")
     with places.one(), places.one():
         pass
