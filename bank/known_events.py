@@ -8,6 +8,7 @@ from accounts.domain.exceptions import CorruptHistory
 from accounts.repository import account_stream_id
 from eventstore.archive.lines import Entry
 from eventstore.records import RecordedEvent
+from projections.operations import PREFIX as OPERATIONS
 from transfers import event_types as transfer_events
 from transfers.repository import transfer_stream_id
 
@@ -25,6 +26,9 @@ def checked(entry: Entry) -> Entry:
 
 
 def _problem(event: RecordedEvent) -> str | None:
+    if event.stream_id.startswith(OPERATIONS):
+        # Nothing is decided on the acts of operators, so there is nothing to read them as.
+        return None
     for prefix, (decode, id_field) in _DECODERS.items():
         if event.stream_id.startswith(prefix):
             try:

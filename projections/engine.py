@@ -35,6 +35,16 @@ class CheckpointAheadOfLog(Exception):
     """A projection has seen more than there is: the log was cut short, or its checkpoint is damaged. Rebuild it."""
 
 
+def is_away(error: Exception) -> bool:
+    """Tell whether an error says that the database is away, and not that it refused what was asked: for a lock, say.
+
+    Called outside of a transaction, with the connection that the error came by.
+    """
+    if isinstance(error, OperationalError):
+        return not connection.is_usable()
+    return isinstance(error, DATABASE_IS_AWAY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Where a projection stands after a batch, and how many events of the log the batch held."""

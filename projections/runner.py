@@ -11,7 +11,7 @@ from django.db import connection
 
 from eventstore.store import EventStore, event_store
 from projections.engine import DATABASE_IS_AWAY as DATABASE_IS_AWAY
-from projections.engine import Progress, advance, advance_together, keep_alive
+from projections.engine import Progress, advance, advance_together, is_away, keep_alive
 from projections.projector import Projector
 from projections.projectors import PROJECTORS
 from projections.streams import rebuild_suspects, retry_due
@@ -143,9 +143,9 @@ def _advance_each(working: list[Projector[Any]], turn: Turn, head: int) -> list[
     for projector in tuple(working):
         try:
             progress.append(advance(projector=projector, store=turn, head=head))
-        except DATABASE_IS_AWAY:
-            raise
-        except Exception:
+        except Exception as error:
+            if is_away(error):
+                raise
             logger.exception("projection %s stopped; the next slice tries again", projector.name)
             working.remove(projector)
     return progress

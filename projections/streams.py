@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from eventstore.records import RecordedEvent
 from eventstore.store import EventStore, event_store
-from projections.engine import DATABASE_IS_AWAY, Failure, lock_checkpoint, project_stream
+from projections.engine import Failure, is_away, lock_checkpoint, project_stream
 from projections.models import ProjectionCheckpoint, ProjectionFailure
 from projections.parking import park, postpone, suspect
 from projections.projector import Projector, State, entity_id
@@ -77,9 +77,9 @@ def retry_due(*, projectors: Sequence[Projector[Any]], until: float, store: Even
                 return
             try:
                 retry_stream(projector=projector, stream_id=failure.stream_id, wait=False, until=until, store=store)
-            except DATABASE_IS_AWAY:
-                raise
             except Exception as error:
+                if is_away(error):
+                    raise
                 # Its rows cannot even be read: whatever that is, it must keep none of the others waiting.
                 _put_off(failure, error)
 
@@ -160,9 +160,9 @@ def rebuild_suspects(*, projectors: Sequence[Projector[Any]], until: float, stor
             try:
                 if not _rebuild_parked(projector, failure.stream_id, store or event_store(), wait=False):
                     return
-            except DATABASE_IS_AWAY:
-                raise
             except Exception as error:
+                if is_away(error):
+                    raise
                 _put_off(failure, error)
 
 

@@ -30,15 +30,16 @@ def mend(*, findings: Findings, projectors: Sequence[Projector[Any]]) -> dict[st
     parked: dict[str, str] = {}
     places = {check: {place for one, place in findings.counts if one == check} for check, _ in findings.counts}
     try:
-        if SNAPSHOT in places:
-            _drop_snapshots(findings.stream_id)
-        if IN_FLIGHT in places:
-            _list_anew(findings.stream_id)
+        # What any role may mend comes first.
         for projector in projectors:
             if projector.name in places.get(READ_MODEL, ()):
                 standing = rebuild_stream(projector=projector, stream_id=findings.stream_id)
                 if standing.error is not None:
                     parked[projector.name] = standing.error
+        if IN_FLIGHT in places:
+            _list_anew(findings.stream_id)
+        if SNAPSHOT in places:
+            _drop_snapshots(findings.stream_id)
     except ProgrammingError as error:
         raise CannotMend(f"this role may not: {_first_line(error)}") from error
     except (OperationalError, StoreUnavailable) as error:

@@ -16,6 +16,7 @@ from eventstore.chain import event_hash
 from eventstore.records import CommandContext, CommandKey, RecordedEvent
 from eventstore.store import event_store
 from projections.lag import projection_lags
+from projections.operations import record_act
 from projections.runner import catch_up
 from tests.factories import (
     CreateAccountFactory,
@@ -62,6 +63,7 @@ def fill_bank(settings) -> str:
     with no_settlements():
         in_flight = transfer_id_of(transfer(c, a, 30, keyed()))
     freeze_account(command=FreezeAccountFactory.build(account_id=b), context=keyed())
+    record_act(event_type="RebuildRequested", data={"projection": "all"}, metadata={"actor": "operator"})
     return in_flight
 
 

@@ -81,6 +81,26 @@ def test_it_takes_fewer_round_trips_than_each_alone(projectors):
     assert taken == {alone: 11, at_once: 7}
 
 
+def test_a_runner_goes_on_with_the_others_while_a_read_model_is_locked(projectors, projector, monkeypatch, caplog):
+    monkeypatch.setattr(runner, "PROJECTORS", projectors)
+    summary, *others = projectors
+    account, thing = busy_account(3), numbers(1)
+    append(account)
+    head = event_store().head_position()
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+    with psycopg.connect(**connection.get_connection_params()) as session:
+        # As an index does that is made on it.
+        session.execute("LOCK TABLE account_summary IN SHARE MODE")
+        advance_all(slice_seconds=60, should_stop=lambda: positions(others) == [head] * len(others))
+        session.rollback()
+    assert positions([summary])[0] < head
+    assert projector.totals(thing) == [(1, 1)]
+    assert "projection account_summary stopped; the next slice tries again" in caplog.messages
+    catch_up()
+    assert_read_models_match([account.stream_id])
+
+
 def test_those_that_stand_apart_go_alone(projectors, projector):
     ProjectionCheckpoint.objects.filter(projection=projector.name).update(position=event_store().head_position())
     thing = numbers(1, 2)

@@ -94,6 +94,7 @@ def test_the_applications_role_mends_read_models_and_says_what_it_may_not(accoun
         sql(f"DROP ROLE {role}")
     assert verified.exit_code == 1
     assert f"not mended: {stream_id}: this role may not: permission denied for table snapshots" in verified.err
+    assert AccountSummary.objects.get(account_id=account_id).balance == 1300
     assert verify("--repair").exit_code == 0
     assert_nothing_differs(verify())
 
