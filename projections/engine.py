@@ -40,9 +40,7 @@ def is_away(error: Exception) -> bool:
 
     Called outside of a transaction, with the connection that the error came by.
     """
-    if isinstance(error, OperationalError):
-        return not connection.is_usable()
-    return isinstance(error, DATABASE_IS_AWAY)
+    return isinstance(error, StoreUnavailable) or not connection.is_usable()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +121,8 @@ def advance_together(*, projectors: Sequence[Projector[Any]], store: Log, head: 
             events = store.read_all(after_position=begin, up_to_position=end, limit=end - begin, stream_prefix="")
             for projector, batch in zip(projectors, batches, strict=True):
                 project(projector=projector, events=events, savepoints=False, has_parked=batch.has_parked)
-    except StoreUnavailable:
-        raise
     except Exception as error:
-        if not connection.is_usable():
+        if is_away(error):
             raise
         logger.warning("projections go on one by one for now: %r", error)
         return None

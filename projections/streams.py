@@ -68,8 +68,8 @@ def standing_of(*, projector: Projector[Any], stream_id: str) -> Standing:
 def retry_due(*, projectors: Sequence[Projector[Any]], until: float, store: EventStore | None = None) -> None:
     """Try again with the parked streams whose time has come, until the monotonic clock says `until`.
 
-    What others have in hand is left to them, and streams whose rows are suspect to `rebuild_suspects`.
-    Raises StoreUnavailable and the database's errors.
+    What others have in hand is left to them, and streams whose rows are suspect to `rebuild_suspects`. One whose retry
+    fails is put off. Raises StoreUnavailable, and the database's errors if it is away.
     """
     for projector in projectors:
         for failure in _due(projector, rows_are_suspect=False):
